@@ -1,0 +1,30 @@
+"""Which features of a language model carry a concept, how do we know, and which way of choosing them is best?
+
+The public names below load on first use, so that `import cogneuro_sae` stays quick and does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from cogneuro_sae._version import __version__
+
+_HOMES: dict[str, str] = {}
+_MODULES: tuple[str, ...] = ()
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public names: {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
