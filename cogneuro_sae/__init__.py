@@ -9,8 +9,31 @@ import importlib
 
 from cogneuro_sae._version import __version__
 
-_HOMES: dict[str, str] = {}
-_MODULES: tuple[str, ...] = ()
+_HOMES = {
+    "StimulusSet": "stimuli",
+    "LanguageModel": "language_model",
+    "Responses": "responses",
+    "ActivationStore": "store",
+    "SparseAutoencoder": "sae",
+    "TrainConfig": "sae",
+    "train_sae": "sae",
+    "load_sae": "sae",
+    "save_sae": "sae",
+    "FeatureMap": "feature_map",
+    "contrast_map": "contrasts",
+    "rsa_map": "rsa",
+    "data_rdm": "rsa",
+    "model_rdm": "rsa",
+    "TopFeatures": "selection",
+    "ThresholdedFeatures": "selection",
+    "StableFeatures": "selection",
+    "FeatureSet": "selection",
+    "RandomFeatures": "selection",
+    "run_comparison": "compare",
+    "Comparison": "compare",
+    "build_report": "report",
+}
+_MODULES = ("plots",)
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

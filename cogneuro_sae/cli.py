@@ -1,0 +1,300 @@
+"""The command line: load one config, call one function, print the path of what was made.
+
+Everything but that path goes to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 environment, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cogneuro_sae._version import __version__
+from cogneuro_sae.display import plain
+from cogneuro_sae.errors import CogneuroError, InputError
+
+app = typer.Typer(
+    name="cogneuro-sae",
+    help="Which features of a language model carry a concept, how do we know, and which way of choosing them is best?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the config; may be repeated.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for results (default: results/ under the working directory).")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Do finished work again.")]
+DownloadOption = Annotated[bool, typer.Option("--allow-download", help="Allow fetching a model from the Hugging Face hub.")]
+PluginOption = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds scores; its code is run.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of what was made.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
+
+
+class Steps:
+    """Prints numbered steps, each with the seconds since the one before.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    """
+
+    def __init__(self, quiet: bool = False):
+        self.quiet, self.number, self.last = quiet, 0, time.perf_counter()
+
+    def __call__(self, text: str) -> None:
+        self.number += 1
+        now = time.perf_counter()
+        if not self.quiet:
+            say(f"{self.number:>3}  {plain(text)}  ({now - self.last:.1f} s)")
+        self.last = now
+
+
+def say(text: str) -> None:
+    """Print one or more lines to stderr, replacing what the terminal cannot show."""
+    encoding = sys.stderr.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+
+
+def done(path: Path) -> None:
+    """Print the path of what was made as the last line of stdout."""
+    print(path, flush=True)
+
+
+@app.command()
+def check(
+    sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Stimulus sets: names, files or globs.")],
+    contrast: Annotated[str | None, typer.Option(help="Contrast to check (default: the set's first).")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors (exit code 2).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON on stdout.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check stimulus sets: form, balance, duplicates, confounds, and what words alone can tell."""
+    import json
+
+    from cogneuro_sae import config
+    from cogneuro_sae.stimuli import StimulusSet
+
+    worst, collected, paths = "ok", [], config.expand(sets, "stimuli")
+    for path in paths:
+        checks = StimulusSet.from_yaml(path).check(contrast=contrast)
+        collected.append(checks.to_dict())
+        worst = max(worst, checks.worst, key=("ok", "note", "warning", "error").index)
+        if not as_json:
+            for line in checks.lines:
+                say(f"{line.level:<8} {plain(line.text)}")
+    if as_json:
+        print(json.dumps(collected if len(collected) > 1 else collected[0], indent=1, ensure_ascii=False))
+    else:
+        for path in paths:
+            done(path)
+    if worst == "error" or (strict and worst == "warning"):
+        raise typer.Exit(2)
+
+
+@app.command(name="map")
+def map_command(
+    target: Annotated[str, typer.Argument(metavar="SET_OR_CONFIG", help="A stimulus set or a map config: name or file.")],
+    set_: SetOption = None,
+    out: OutOption = None,
+    device: DeviceOption = "cpu",
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    allow_download: DownloadOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look at one concept: contrast maps, RSA maps, RDMs, strongest features per text, one report."""
+    from cogneuro_sae.concept_map import load_map_config
+
+    refuse_both(overwrite, dry_run)
+    steps = Steps(quiet)
+    config = load_map_config(target, overrides=tuple(set_ or ()))
+    from cogneuro_sae.concept_map import map_concept  # heavy, so after the config has been found sound
+
+    folder = map_concept(config, out=out, device=device, dry_run=dry_run, overwrite=overwrite,
+                         allow_download=allow_download, progress=steps)
+    finish(folder, steps, dry_run=dry_run)
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="An SAE config: name or file.")],
+    set_: SetOption = None,
+    out: OutOption = None,
+    device: DeviceOption = "cpu",
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    allow_download: DownloadOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train a sparse autoencoder on a corpus; the same command resumes."""
+    from cogneuro_sae.sae import load_train_config, train_from_config
+
+    refuse_both(overwrite, dry_run)
+    loaded = load_train_config(config, tuple(set_ or ()))
+    done(train_from_config(loaded, out=out, device=device, dry_run=dry_run, overwrite=overwrite,
+                           allow_download=allow_download, progress=Steps(quiet), quiet=quiet))
+
+
+@app.command()
+def compare(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A comparison config: name or file.")],
+    set_: SetOption = None,
+    out: OutOption = None,
+    device: DeviceOption = "cpu",
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    allow_download: DownloadOption = False,
+    plugin: PluginOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Let ways of choosing features compete on held-out items; the same command resumes."""
+    from cogneuro_sae.compare import load_comparison_config
+
+    refuse_both(overwrite, dry_run)
+    for path in plugin or ():
+        run_plugin(path)
+    steps = Steps(quiet)
+    loaded = load_comparison_config(config, tuple(set_ or ()))
+    from cogneuro_sae.compare import run_comparison  # heavy, so after the config has been found sound
+
+    comparison = run_comparison(loaded, out=out, device=device, dry_run=dry_run, overwrite=overwrite,
+                                allow_download=allow_download, progress=steps)
+    if not quiet and not dry_run:
+        say(comparison.summary())
+    finish(comparison.folder, steps, dry_run=dry_run)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A results folder of map or compare.")],
+    debug: DebugOption = False,
+) -> None:
+    """Make a results folder's figures and report again from its tables."""
+    from cogneuro_sae.report import build_report
+
+    done(build_report(folder))
+
+
+@app.command()
+def doctor(debug: DebugOption = False) -> None:
+    """Say whether this installation can do its work, and what is missing."""
+    from cogneuro_sae.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        say(f"{finding.level:<8} {plain(finding.text)}")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(3)
+
+
+def finish(folder: Path, steps: Steps, *, dry_run: bool) -> None:
+    """Build the report of a finished run unless it is there, and print its path.
+
+    Parameters
+    ----------
+    folder : Path
+        The results folder.
+    steps : Steps
+        Where the step is announced.
+    dry_run : bool
+        Only print the folder.
+    """
+    if dry_run:
+        done(folder)
+        return
+    from cogneuro_sae.report import build_report
+
+    page = folder / "report.html"
+    if not page.is_file() or page.stat().st_mtime < (folder / "provenance.json").stat().st_mtime:
+        page = build_report(folder)
+        steps("figures and report")
+    say(f"\nReport: {plain(page)}")
+    done(page)
+
+
+def refuse_both(overwrite: bool, dry_run: bool) -> None:
+    """Raise an InputError when --overwrite and --dry-run are given together."""
+    if overwrite and dry_run:
+        raise InputError("--overwrite and --dry-run contradict each other", do="give one of them")
+
+
+def run_plugin(path: Path) -> None:
+    """Run a user's Python file, which adds to the registries by importing them."""
+    import runpy
+
+    if not path.is_file():
+        raise InputError("no such plugin file", where=str(path))
+    runpy.run_path(str(path))
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Which features of a language model carry a concept, how do we know, and which way of choosing them is best?"""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command-line words; `sys.argv[1:]` by default.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(words, debug="--debug" in words))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    try:
+        return app(args=words, prog_name="cogneuro-sae", standalone_mode=False) or 0
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted; run the same command again to resume")
+        return 130
+    except CogneuroError as error:
+        _trace(debug)
+        for number, line in enumerate(str(error).splitlines()):
+            say(f"{'error: ' if number == 0 else '       '}{plain(line)}")
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence turns anything else into exit code 1 or 2
+        # typer carries its own copy of click, so its usage errors are known by what they offer, not by class.
+        if hasattr(error, "format_message"):
+            return _usage_error(error)
+        _trace(debug)
+        say(f"internal error: {plain(type(error).__name__)}: {plain(error)}; please report it with the output of --debug")
+        return 1
+
+
+def _usage_error(error) -> int:
+    text = error.format_message()
+    say(text if text.startswith("Usage:") else f"error: {plain(text.rstrip('.'))}; see cogneuro-sae --help")
+    return 2
+
+
+def _trace(debug: bool) -> None:
+    """Write the traceback to the run's log, when one is open, and to the screen with --debug."""
+    with contextlib.suppress(OSError):
+        logger = logging.getLogger("cogneuro_sae")
+        if logger.handlers:
+            logger.exception("stopped by an error")
+    if debug:
+        import traceback
+
+        say(traceback.format_exc())

@@ -1,0 +1,5 @@
+"""One self-contained page per results folder, in the order of fMRIPrep's reports."""
+
+from cogneuro_sae.report.build import build_report
+
+__all__ = ["build_report"]

@@ -1,0 +1,254 @@
+"""Pooled features: d_ij = (x_i - x_j)^2, its closed forms (docs/methods.md), and what a pooled scalar may not claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cogneuro_sae.errors import InputError
+
+REFUSED = {
+    "discriminative": "on one pooled scalar E[D] = delta^2 + var_B - var_A, so a feature of the foils scores D > 0",
+    "coherence": "on one pooled scalar it compares the two variances, not the concept",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PooledSource:
+    """Squared differences of pooled values between cells.
+
+    Parameters
+    ----------
+    X : ndarray (n_cells, n_features)
+        Cell means of pooled values.
+    """
+
+    X: np.ndarray
+    correlation = False
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.X.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def pairs(self, start: int, stop: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Squared differences of some features for some pairs of cells.
+
+        Parameters
+        ----------
+        start, stop : int
+            Features.
+        first, second : ndarray (n_pairs,) int64
+            Cells of each pair.
+
+        Returns
+        -------
+        ndarray (stop - start, n_pairs) float64
+            Squared unit of X.
+        """
+        x = np.asarray(self.X[:, start:stop], np.float64)
+        return ((x[first] - x[second]) ** 2).T
+
+    def means(self, start: int, stop: int) -> np.ndarray:
+        """The values themselves.
+
+        Parameters
+        ----------
+        start, stop : int
+            Features.
+
+        Returns
+        -------
+        ndarray (n_cells, stop - start) float64
+        """
+        return np.asarray(self.X[:, start:stop], np.float64)
+
+
+def refuse_on_scalars(score: str) -> None:
+    """Refuse the scores that a single pooled scalar (or a distribution) cannot carry.
+
+    Parameters
+    ----------
+    score : str
+        Name of an RSA score.
+
+    Raises
+    ------
+    InputError
+        `discriminative` or `coherence`, with the reason.
+    """
+    if score in REFUSED:
+        raise InputError(f"{score} is not defined on one value per stimulus: {REFUSED[score]}",
+                         allowed="categorical, model", do='use variant="profile", or patterns of a feature set')
+
+
+def centred_model(M: np.ndarray) -> np.ndarray:
+    """G = -1/2 H M H.
+
+    Parameters
+    ----------
+    M : ndarray (n, n)
+        Model RDM, zero diagonal.
+
+    Returns
+    -------
+    ndarray (n, n) float64
+    """
+    M = np.asarray(M, np.float64)
+    rows = M.mean(axis=1, keepdims=True)
+    return -0.5 * (M - rows - rows.T + M.mean())
+
+
+def pooled_corr(X: np.ndarray, M: np.ndarray, *, mask: np.ndarray | None = None) -> np.ndarray:
+    """Pearson correlation of d_ij = (x_i - x_j)^2 with a model over kept pairs: the Laplacian form, no RDM in memory.
+
+    x'Lx / (|M~|_pairs sqrt(n S4 + 3 S2^2 - (n S2)^2/N)), the masked pairs' sums taken off.
+
+    Parameters
+    ----------
+    X : ndarray (n_stimuli, n_features)
+        Pooled values.
+    M : ndarray (n_stimuli, n_stimuli)
+        Model RDM.
+    mask : ndarray (n_stimuli, n_stimuli) bool, optional
+        True for the pairs to keep; default all.
+
+    Returns
+    -------
+    ndarray (n_features,) float64
+        NaN where d or M does not vary over the kept pairs.
+    """
+    x = np.asarray(X, np.float64)
+    x = x - x.mean(axis=0)
+    n = len(x)
+    keep = ~np.eye(n, dtype=bool) if mask is None else np.asarray(mask, bool) & ~np.eye(n, dtype=bool)
+    N = keep.sum() / 2
+    centred = np.where(keep, M - np.sum(np.where(keep, M, 0)) / (2 * N), 0.0)
+    L = np.diag(centred.sum(axis=1)) - centred
+    S2, S4 = (x**2).sum(axis=0), (x**4).sum(axis=0)
+    sum_d, sum_dd = n * S2, n * S4 + 3 * S2**2
+    first, second = np.nonzero(np.triu(~keep, 1))
+    if len(first):
+        dropped = (x[first] - x[second]) ** 2
+        sum_d, sum_dd = sum_d - dropped.sum(axis=0), sum_dd - (dropped**2).sum(axis=0)
+    spread = sum_dd - sum_d**2 / N
+    norm = np.sqrt((centred**2).sum() / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.einsum("if,ij,jf->f", x, L, x, optimize=True) / (norm * np.sqrt(spread))
+    return np.where((spread > 1e-12 * sum_dd) & (norm > 0), r, np.nan)
+
+
+def pooled_cosine_cov(X: np.ndarray, M: np.ndarray) -> np.ndarray:
+    """Whitened cosine x'Gx / (x'x |G|_F), which is CKA with the model; over all pairs.
+
+    Parameters
+    ----------
+    X : ndarray (n_stimuli, n_features)
+        Cell means of pooled values.
+    M : ndarray (n_stimuli, n_stimuli)
+        Model RDM.
+
+    Returns
+    -------
+    ndarray (n_features,) float64
+        For two classes r_pb^2 = t^2/(t^2 + n - 2); NaN for constant features.
+    """
+    return _quadratic(X, whitening("cosine_cov", M))
+
+
+def pooled_corr_cov(X: np.ndarray, M: np.ndarray) -> np.ndarray:
+    """Whitened correlation x'Go x / (x'x sqrt((n-2)/(n-1)) |Go|_F), Go = G - tr(G)/(n-1) H; over all pairs.
+
+    Parameters
+    ----------
+    X : ndarray (n_stimuli, n_features)
+        Cell means of pooled values.
+    M : ndarray (n_stimuli, n_stimuli)
+        Model RDM.
+
+    Returns
+    -------
+    ndarray (n_features,) float64
+        For two classes the adjusted r^2 ((n-1) r_pb^2 - 1)/(n-2); NaN for constant features.
+    """
+    return _quadratic(X, whitening("corr_cov", M))
+
+
+def whitening(method: str, M: np.ndarray) -> np.ndarray:
+    """The matrix W whose quadratic form x'Wx / x'x (x centred) is the whitened score.
+
+    Parameters
+    ----------
+    method : str
+        "cosine_cov" | "corr_cov".
+    M : ndarray (n, n)
+        Model RDM.
+
+    Returns
+    -------
+    ndarray (n, n) float64
+
+    Raises
+    ------
+    InputError
+        A model that does not vary.
+    """
+    G, n, factor = centred_model(M), len(M), 1.0
+    if method == "corr_cov":
+        G = G - np.trace(G) / (n - 1) * (np.eye(n) - 1 / n)
+        factor = np.sqrt((n - 2) / (n - 1))
+    norm = np.linalg.norm(G)
+    if norm < 1e-12 * max(1.0, np.abs(M).max()):
+        raise InputError("the model RDM does not vary", do="give a model that distinguishes some pairs")
+    return G / (norm * factor)
+
+
+def _quadratic(X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    x = np.asarray(X, np.float64)
+    scale = np.abs(x).max(axis=0)
+    x = x - x.mean(axis=0)
+    square = (x**2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.einsum("if,ij,jf->f", x, W, x, optimize=True) / square
+    return np.where(square > 1e-24 * len(x) * scale**2, value, np.nan)
+
+
+def quadratic_statistic(X: np.ndarray, models, n_labellings: int, method: str) -> np.ndarray:
+    """Whitened scores under many labellings: products x_i x_j against the permuted whitened models.
+
+    Parameters
+    ----------
+    X : ndarray (n_cells, n_features)
+        Cell means.
+    models : callable
+        slice of labellings -> (n, n_cells, n_cells) model RDMs under them.
+    n_labellings : int
+        How many there are.
+    method : str
+        "cosine_cov" | "corr_cov".
+
+    Returns
+    -------
+    ndarray (n_labellings, n_features) float64
+        NaN for constant features.
+    """
+    x = np.asarray(X, np.float64)
+    scale = np.abs(x).max(axis=0, initial=0.0)
+    x = x - x.mean(axis=0)
+    square = (x**2).sum(axis=0)
+    first, second = np.triu_indices(len(x))
+    twice = np.where(first == second, 1.0, 2.0)
+    products = x[first] * x[second] / np.where(square > 1e-24 * len(x) * scale**2, square, np.nan)
+    out = np.empty((n_labellings, x.shape[1]))
+    for start in range(0, n_labellings, 500):
+        rows = slice(start, min(start + 500, n_labellings))
+        weights = np.array([whitening(method, M)[first, second] * twice for M in models(rows)])
+        out[rows] = weights @ products
+    return out
+
+
+POOLED_FITS = {"corr": pooled_corr, "cosine_cov": pooled_cosine_cov, "corr_cov": pooled_corr_cov}

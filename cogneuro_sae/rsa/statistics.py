@@ -1,0 +1,180 @@
+"""RSA scores from cell-pair sums under many labellings: class means, and masked correlation with models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cogneuro_sae.rsa.pairs import Pairs, PairSums
+
+LABELLINGS_AT_ONCE = 2000
+
+
+def discriminative(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
+    """D = mean_AA - mean_AB: > 0 when target stimuli resemble each other more than they resemble the foils.
+
+    Parameters
+    ----------
+    aa, ab, bb : ndarray
+        Mean similarities within A, between A and B, within B.
+
+    Returns
+    -------
+    ndarray
+    """
+    return aa - ab
+
+
+def categorical(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
+    """(mean_AA + mean_BB)/2 - mean_AB = D - coherence/2: within-class similarity exceeds between-class similarity.
+
+    Parameters
+    ----------
+    aa, ab, bb : ndarray
+        Mean similarities within A, between A and B, within B.
+
+    Returns
+    -------
+    ndarray
+    """
+    return (aa + bb) / 2 - ab
+
+
+def coherence(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
+    """mean_AA - mean_BB: > 0 when the target is more homogeneous than the foils (study C's "categorical").
+
+    Parameters
+    ----------
+    aa, ab, bb : ndarray
+        Mean similarities within A, between A and B, within B.
+
+    Returns
+    -------
+    ndarray
+    """
+    return aa - bb
+
+
+CLASS_SCORES: dict[str, Callable] = {"discriminative": discriminative, "categorical": categorical,
+                                     "coherence": coherence}
+
+
+def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str, *, min_items: int = 5) -> np.ndarray:
+    """A class score of every feature under every labelling.
+
+    Parameters
+    ----------
+    sums : PairSums
+        Similarities summed over cell pairs.
+    pairs : Pairs
+        The cell pairs.
+    labels : ndarray (n_labellings, n_cells) int8
+        1 for A, 0 for B.
+    score : str
+        A name of CLASS_SCORES.
+    min_items : int
+        A feature with gaps needs this many valid items in A and in B under the labelling.
+
+    Returns
+    -------
+    ndarray (n_labellings, n_features) float64
+        NaN where the feature is not estimable under the labelling.
+    """
+    full = (sums.count == sums.count[:1]).all(axis=0).all() if len(sums.count) else True
+    count = sums.count[:1] if full else sums.count
+    out = np.empty((len(labels), len(sums.total)))
+    for start in range(0, len(labels), LABELLINGS_AT_ONCE):
+        rows = slice(start, start + LABELLINGS_AT_ONCE)
+        Y = labels[rows].astype(np.float64)
+        left, right = Y[:, pairs.cell_first], Y[:, pairs.cell_second]
+        aa, ab = left * right, left + right - 2 * left * right
+        sum_aa, sum_ab, n_aa, n_ab = aa @ sums.total.T, ab @ sums.total.T, aa @ count.T, ab @ count.T
+        sum_bb, n_bb = sums.total.sum(axis=1) - sum_aa - sum_ab, count.sum(axis=1) - n_aa - n_ab
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = [np.where(n > 0.5, s / n, np.nan) for s, n in ((sum_aa, n_aa), (sum_ab, n_ab), (sum_bb, n_bb))]
+        out[rows] = CLASS_SCORES[score](*means)
+    gaps = np.flatnonzero(sums.gaps)
+    if len(gaps):
+        valid = valid_items(sums.cell_valid[gaps], pairs.item, labels)
+        out[:, gaps] = np.where(valid.min(axis=0) >= min_items, out[:, gaps], np.nan)
+    return out
+
+
+def valid_items(cell_valid: np.ndarray, item: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Count the items with a valid A cell and those with a valid B cell, under every labelling.
+
+    Parameters
+    ----------
+    cell_valid : ndarray (n_features, n_cells) bool
+        The cell has a valid pair with another item.
+    item : ndarray (n_cells,) int64
+        Item of each cell.
+    labels : ndarray (n_labellings, n_cells)
+        1 for A, 0 for B.
+
+    Returns
+    -------
+    ndarray (2, n_labellings, n_features) int64
+        Valid items in A, then in B.
+    """
+    counts = np.zeros((2, len(labels), len(cell_valid)), np.int64)
+    valid = cell_valid.astype(np.float32)
+    for each in np.unique(item):
+        cells = np.flatnonzero(item == each)
+        ours, Y = valid[:, cells].T, labels[:, cells].astype(np.float32)
+        counts[0] += Y @ ours > 0.5
+        counts[1] += (1 - Y) @ ours > 0.5
+    return counts
+
+
+def model_statistic(sums: PairSums, pairs: Pairs, models: Callable[[slice], np.ndarray], n_labellings: int, *,
+                    labels: np.ndarray | None = None, min_items: int = 5) -> np.ndarray:
+    """Pearson correlation of each feature's dissimilarities with the model's, over the valid cross-item cell pairs.
+
+    Parameters
+    ----------
+    sums : PairSums
+        Dissimilarities summed over cell pairs.
+    pairs : Pairs
+        The cell pairs.
+    models : callable
+        slice of labellings -> (n, n_cell_pairs) model dissimilarities under them.
+    n_labellings : int
+        How many there are.
+    labels : ndarray (n_labellings, n_cells), optional
+        With two classes: the silence policy counts items in A and in B; without: items in all.
+    min_items : int
+        A feature with gaps needs this many valid items.
+
+    Returns
+    -------
+    ndarray (n_labellings, n_features) float64
+        Correlation in [-1, 1]; NaN where either side does not vary.
+    """
+    valid = (sums.count > 0).astype(np.float64)
+    d = np.where(valid > 0, sums.total / np.maximum(sums.count, 1), 0.0)
+    n = valid.sum(axis=1)
+    center = d.sum(axis=1) / np.maximum(n, 1)
+    d = (d - center[:, None]) * valid
+    spread = (d**2).sum(axis=1)
+    full = bool(valid.all())
+    out = np.empty((n_labellings, len(d)))
+    for start in range(0, n_labellings, LABELLINGS_AT_ONCE):
+        rows = slice(start, min(start + LABELLINGS_AT_ONCE, n_labellings))
+        M = models(rows)
+        M = M - M.mean()
+        mask = valid[:1] if full else valid
+        sum_m, sum_mm = M @ mask.T, M**2 @ mask.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            var_m = sum_mm - sum_m**2 / n
+            r = (M @ d.T) / np.sqrt(spread * var_m)
+        floor = 1e-12 * np.maximum(sum_mm, 1e-300)
+        out[rows] = np.where((var_m > floor) & (spread > 1e-12 * n * center**2) & (spread > 0), r, np.nan)
+    gaps = np.flatnonzero(sums.gaps)
+    if len(gaps):
+        Y = np.ones((1, len(pairs.item))) if labels is None else labels
+        found = valid_items(sums.cell_valid[gaps], pairs.item, Y)
+        enough = (found[0] if labels is None else found.min(axis=0)) >= min_items
+        out[:, gaps] = np.where(enough, out[:, gaps], np.nan)
+    return out
