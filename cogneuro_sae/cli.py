@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ import typer
 from cogneuro_sae._version import __version__
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import CogneuroError, InputError
+from cogneuro_sae.terminal import Steps, done, say
 
 app = typer.Typer(
     name="cogneuro-sae",
@@ -37,37 +38,6 @@ DownloadOption = Annotated[bool, typer.Option("--allow-download", help="Allow fe
 PluginOption = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds scores; its code is run.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of what was made.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
-
-
-class Steps:
-    """Prints numbered steps, each with the seconds since the one before.
-
-    Parameters
-    ----------
-    quiet : bool
-        Print nothing.
-    """
-
-    def __init__(self, quiet: bool = False):
-        self.quiet, self.number, self.last = quiet, 0, time.perf_counter()
-
-    def __call__(self, text: str) -> None:
-        self.number += 1
-        now = time.perf_counter()
-        if not self.quiet:
-            say(f"{self.number:>3}  {plain(text)}  ({now - self.last:.1f} s)")
-        self.last = now
-
-
-def say(text: str) -> None:
-    """Print one or more lines to stderr, replacing what the terminal cannot show."""
-    encoding = sys.stderr.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
-
-
-def done(path: Path) -> None:
-    """Print the path of what was made as the last line of stdout."""
-    print(path, flush=True)
 
 
 @app.command()
@@ -256,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         Command-line words; `sys.argv[1:]` by default.
     """
+    os.environ.setdefault("MPLBACKEND", "Agg")  # figures go to files; a display may be absent or slow
     words = sys.argv[1:] if arguments is None else arguments
     sys.exit(_run(words, debug="--debug" in words))
 

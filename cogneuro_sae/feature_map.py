@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import zipfile
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -239,7 +240,7 @@ class FeatureMap:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls.from_arrays(dict(arrays))
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"not a readable map ({error})", where=str(path)) from error

@@ -495,3 +495,16 @@ def test_study_c_gives_its_six_cells_on_the_shipped_model(tmp_path):
     assert list(found.table.columns) == COLUMNS and set(found.cells["kind"]) == {"method", "control", "baseline",
             "skyline"}
     assert found.tests["name"].nunique() == 3 and os.path.isdir(found.folder)
+
+
+def test_a_plugin_score_may_be_named_in_a_config(tmp_path, monkeypatch):
+    from cogneuro_sae.selection.scores import SCORES
+
+    def largest_mean(X, y, *, groups, sources=None):
+        return FeatureMap(X.mean(axis=0) + 1, "largest_mean")
+
+    monkeypatch.setitem(SCORES, "largest_mean", largest_mean)
+    path = write_case(tmp_path, units=8, items=10, config={"selectors": "largest_mean", "k": 1, "skylines": [], "controls": [],
+                                                           "baselines": [], "permutations": 0})
+    found = run_comparison(path, out=tmp_path / "o", describe=quiet)
+    assert set(found.table["status"]) == {"ok"} and set(found.cells["verdict"]) == {"no surface baseline was run"}

@@ -29,15 +29,7 @@ def data():
     return X, y, np.repeat(np.arange(40), 2)
 
 
-def skipped(estimator):
-    if isinstance(estimator, Template):
-        one = "one feature has no correlation"
-        return {"check_fit2d_1feature": one}
-    return {}
-
-
-@parametrize_with_checks([LogisticL1(C=1.0), LogisticRidge(C=1.0), ShrinkageLDA(), MeanZ(), Template()],
-                         expected_failed_checks=skipped)
+@parametrize_with_checks([LogisticL1(C=1.0), LogisticRidge(C=1.0), ShrinkageLDA(), MeanZ(), Template()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

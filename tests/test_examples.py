@@ -65,8 +65,9 @@ def test_relative_links_lead_somewhere():
 
 @pytest.mark.slow
 def test_the_api_reference_builds(tmp_path):
-    command = [sys.executable, "-m", "pdoc", "--docformat", "numpy", "--output-directory", str(tmp_path), "cogneuro_sae"]
+    command = [sys.executable, str(ROOT / "docs" / "make_api.py"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    page = (tmp_path / "cogneuro_sae" / "contrasts.html")
-    assert page.is_file() and "contrast_map" in page.read_text("utf-8")
+    for unit, name in (("contrasts", "contrast_map"), ("rsa", "rsa_map"), ("compare", "run_comparison"), ("sae", "load_sae")):
+        assert name in (tmp_path / "cogneuro_sae" / f"{unit}.html").read_text("utf-8"), unit
+    assert "contrast_map" in (tmp_path / "cogneuro_sae.html").read_text("utf-8")

@@ -96,3 +96,11 @@ def test_top_is_the_best_of_what_is_known(values, n):
     known = [v for v in values if v == v]
     assert len(found) == min(n, len(known))
     assert [values[i] for i in found] == sorted(known, reverse=True)[:n]
+
+
+def test_a_torn_file_is_named(tmp_path):
+    path = tmp_path / "map.npz"
+    FeatureMap(np.arange(3.0), "score").save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match="map.npz.*not a readable map"):
+        FeatureMap.load(path)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cogneuro_sae"
 FLOORS = dict(enumerate([
     ["errors", "_version", "display", "data", "shipped"],
-    ["files", "provenance", "interrupts"],
+    ["files", "provenance", "interrupts", "terminal"],
     ["config"],
     ["inference", "feature_map", "responses", "corpus", "store"],
     ["stimuli"],

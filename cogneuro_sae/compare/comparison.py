@@ -18,7 +18,7 @@ from cogneuro_sae.errors import InputError
 
 TABLES = {"table": table_rows.COLUMNS, "cells": summary.COLUMNS, "nested": nested.COLUMNS, "tests": planned.COLUMNS,
           "features": descriptive.COLUMNS}
-FLOORS = ("bag_of_words", "length")
+SETTINGS = ("site", "window", "pooling", "k", "ensemble")
 HEADLINE = ("concept", "what", "kind", "auroc", "auroc_low", "auroc_high", "pair_accuracy", "pair_accuracy_low",
             "pair_accuracy_high", "beyond_surface", "beyond_surface_low", "beyond_surface_high", "verdict")
 
@@ -119,16 +119,21 @@ class Comparison:
         DataFrame
             Per concept, with 95 % intervals: corrected over folds, for random features over draws.
         """
-        found = []
+        found, crossed = [], self._crossed()
         for concept in dict.fromkeys(self.cells["concept"]):
             cells = self.cells[self.cells["concept"] == concept]
-            found.append(self._nested_line(concept, cells))
+            found.append(self._nested_line(concept))
             for kind in ("method", "baseline", "skyline", "control"):
-                found += [_line(row) for row in cells[cells["kind"] == kind].to_dict("records")]
+                found += [_line(row, crossed) for row in cells[cells["kind"] == kind].to_dict("records")]
             found.append({"concept": concept, "what": "chance", "kind": "floor", "auroc": 0.5, "pair_accuracy": 0.5})
         return pd.DataFrame(found, columns=list(HEADLINE))
 
-    def _nested_line(self, concept: str, cells: pd.DataFrame) -> dict:
+    def _crossed(self) -> dict[str, bool]:
+        """Which settings of a cell differ between methods, and so belong into its name."""
+        methods = self.cells[self.cells["kind"] == "method"]
+        return {name: methods[name].nunique() > 1 for name in SETTINGS}
+
+    def _nested_line(self, concept: str) -> dict:
         from cogneuro_sae.inference import corrected_resampled_t
 
         best = self.nested[(self.nested["concept"] == concept) & (self.nested["method"] == nested.BEST)]
@@ -138,7 +143,8 @@ class Comparison:
             values = best[name].to_numpy(float)
             if np.isfinite(values).sum() > 1:
                 t = corrected_resampled_t(values, splits=int(self.config["folds"]["splits"]))
-                found |= {name: t.mean, f"{name}_low": t.ci_low, f"{name}_high": t.ci_high}
+                low, high = summary.cut(name, t.ci_low, t.ci_high)
+                found |= {name: t.mean, f"{name}_low": low, f"{name}_high": high}
         table = self.table[(self.table["concept"] == concept)]
         floor = summary.surface_floors(table[table["kind"] == "baseline"].to_dict("records")).get(concept)
         folds = best.sort_values(["repeat", "fold"]).to_dict("records")
@@ -154,13 +160,16 @@ class Comparison:
         lines = []
         for concept, rows in self.headline().groupby("concept", sort=False):
             width = max(len(what) for what in rows["what"])
-            lines.append(f"{concept}   held-out, mean [95 % interval]")
+            fixed = [f"{name} {self.cells[name].iloc[0]}" for name, varies in self._crossed().items() if not varies]
+            lines.append(f"{concept}: held-out mean [95 % interval]" + (f"; {', '.join(fixed)}" if fixed else ""))
             lines.append(f"  {'':{width}}  {'AUROC':<21}  {'pair accuracy':<21}")
             for row in rows.to_dict("records"):
-                lines.append(f"  {row['what']:{width}}  {_shown(row, 'auroc'):<21}  {_shown(row, 'pair_accuracy'):<21}".rstrip())
+                auroc, pairs = _shown(row, "auroc"), _shown(row, "pair_accuracy")
+                lines.append(f"  {row['what']:{width}}  {auroc:<21}  {pairs}")
             first = rows.iloc[0]
             if np.isfinite(first["beyond_surface"]):
-                lines.append(f"  nested estimate minus the best surface baseline: {_shown(first, 'beyond_surface', sign=True)}"
+                shown = _shown(first, "beyond_surface", sign=True)
+                lines.append(f"  nested estimate minus the best surface baseline: {shown}"
                              + (f": {first['verdict']}" if first["verdict"] else ""))
         return "\n".join(lines)
 
@@ -174,18 +183,20 @@ class Comparison:
             f"<p>{html.escape(text)}</p>" for text in verdicts)
 
 
-def _line(row: dict) -> dict:
-    parts = [row["selector"]] if row["kind"] in ("baseline", "skyline") else [row["representation"], row["selector"]]
-    more = [] if row["kind"] in ("baseline", "skyline") else [f"k={row['k']}", row["ensemble"]]
+def _line(row: dict, crossed: dict[str, bool]) -> dict:
+    of_text = row["kind"] in ("baseline", "skyline")
+    parts = [row["selector"]] if of_text else [row["representation"], row["selector"]]
     if row["kind"] != "baseline":
-        more += [row["window"], row["pooling"]]
-    return {name: row.get(name) for name in HEADLINE} | {"what": " / ".join([*parts, *map(str, more)])}
+        parts += [f"k={row[name]}" if name == "k" else str(row[name]) for name in SETTINGS
+                  if crossed[name] and not (of_text and name in ("k", "ensemble"))]
+    return {name: row.get(name) for name in HEADLINE} | {"what": " / ".join(parts)}
 
 
 def _shown(row, name: str, *, sign: bool = False) -> str:
-    value, low, high = (float(row[f"{name}{end}"]) if row[f"{name}{end}"] is not None else np.nan for end in ("",
-            "_low", "_high"))
+    value, low, high = (float(row[f"{name}{end}"]) if row[f"{name}{end}"] is not None else np.nan for end in 
+                        ("", "_low", "_high"))
     form = "+.3f" if sign else ".3f"
     if not np.isfinite(value):
         return "-"
-    return f"{value:{form}} [{low:{form}}, {high:{form}}]" if np.isfinite(low) and np.isfinite(high) else f"{value:{form}}"
+    bounds = f" [{low:{form}}, {high:{form}}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{value:{form}}{bounds}"

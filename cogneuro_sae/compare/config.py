@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from typing import Literal
 
@@ -221,10 +222,8 @@ def _check_selector(name: str, options: dict) -> None:
 
 
 def _registered(module: str, registry: str) -> dict:
-    """A registry as plugins left it; only looked into for names that do not ship."""
-    import importlib
-
-    return getattr(importlib.import_module(f"cogneuro_sae.selection.{module}"), registry)
+    """A registry as plugins left it. A plugin had to import it to add to it; without one a wrong name answers at once."""
+    return getattr(sys.modules.get(f"cogneuro_sae.selection.{module}"), registry, {})
 
 
 def _identifier(value: str, kind: str) -> str:

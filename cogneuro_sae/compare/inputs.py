@@ -193,7 +193,8 @@ def _model_rdm(name: str, stimuli: StimulusSet, design) -> np.ndarray:
 def _check_widths(config: CompareConfig, encoders: dict) -> None:
     for (site, name), encoder in encoders.items():
         if max(config.k) > encoder.n_features:
-            raise InputError(f"k = {max(config.k)} with n_features = {encoder.n_features} of {name} at {site or 'the responses'}",
+            raise InputError(f"k = {max(config.k)} with n_features = {encoder.n_features} of {name} at "
+                             f"{site or 'the responses'}",
                              where="k", allowed=f"1 to {encoder.n_features}")
 
 

@@ -98,7 +98,8 @@ class Worker:
         self.scored.rows.extend(rows)
         self.scored.bands.extend({"concept": concept.task.concept, **band} for band in bands)
         known = [row["auroc"] for row in rows if row["auroc"] == row["auroc"]]
-        told = f"mean AUROC {np.mean(known):.3f}" if known else f"no result ({rows[0]['reason'] if rows else 'no rows'})"
+        reason = rows[0]["reason"] if rows else "no rows"
+        told = f"mean AUROC {np.mean(known):.3f}" if known else f"no result ({reason})"
         self.say(f"{concept.task.concept}: {label}: {told}{', from before' if resumed else ''}")
         self.check()
         return rows
@@ -183,7 +184,7 @@ class Worker:
         matched = {key: np.array(sorted(chosen), np.int64) for key, chosen in selected.items()}
         for name in config.controls:
             if name == "rate_matched" and getattr(view.encoder.through, "firing_rate", None) is None:
-                self.scored.warnings.append(f"{concept.task.concept}: {view.name} has no corpus firing rates, so there is no "
+                self.scored.warnings.append(f"{concept.task.concept}: {view.name} has no corpus firing rates, so no "
                                             "rate_matched control for it")
                 continue
             self.part(concept, {**place, "control": name},

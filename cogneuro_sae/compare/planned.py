@@ -128,7 +128,7 @@ def _across(config, name, means: np.ndarray, seed: int) -> dict:
     estimate = float(known.mean()) if len(known) else np.nan
     if len(known) < MIN_CONCEPTS:
         return _row(config, name, "across", "", estimate=estimate, n=len(known), method=ACROSS,
-                    reason=f"no test: {len(known)} concepts, {MIN_CONCEPTS} needed (plan 20 or more)")
+                    reason=f"no test over {len(known)} concept{'s' * (len(known) != 1)}: {MIN_CONCEPTS} are needed (plan 20 or more)")
     flip, t = sign_flip_test(known, seed=seed), t_interval(known)
     same = tost(known, margin=config.margin)
     bca = _bca(known, seed)

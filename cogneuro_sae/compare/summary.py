@@ -13,6 +13,7 @@ from cogneuro_sae.inference import corrected_resampled_t
 
 KEYS = ("concept", "contrast", "model", "representation", "site", "window", "pooling", "selector", "k", "ensemble",
         "kind")
+SHARES = ("auroc", "pair_accuracy", "balanced_accuracy")
 AXES = ("detection", "judge", "necessity", "sufficiency", "side_effects")
 COLUMNS = (*KEYS, "n_items", "n_folds", "n_failed",
            *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")), "interval", "inner_auroc",
@@ -68,11 +69,27 @@ def _means(cell: list[dict], splits: int) -> dict:
         found[name] = float(known.mean()) if len(known) else np.nan
         if len(known) > 1:
             interval = corrected_resampled_t(values, splits=splits)
-            found |= {f"{name}_low": interval.ci_low, f"{name}_high": interval.ci_high}
+            low, high = cut(name, interval.ci_low, interval.ci_high)
+            found |= {f"{name}_low": low, f"{name}_high": high}
     for name in ("inner_auroc", "coverage", "seconds"):
         known = [row[name] for row in cell if row[name] == row[name]]
         found[name] = float(np.mean(known)) if known else np.nan
     return found
+
+
+def cut(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return an interval cut at 0 and 1 for measures that cannot leave them; the coverage stays the same.
+
+    Parameters
+    ----------
+    name : str
+        Measure.
+    low : float
+        Lower bound of a t interval.
+    high : float
+        Upper bound.
+    """
+    return (max(low, 0.0), min(high, 1.0)) if name in SHARES else (low, high)
 
 
 def _counts(cell: list[dict]) -> dict:

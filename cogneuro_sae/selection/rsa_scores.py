@@ -197,8 +197,8 @@ def _variant(name: str, variant: str) -> None:
     if variant in VARIANTS[name]:
         return
     if variant in ("pooled", "distribution"):
-        raise InputError(f"{name} has no variant {variant!r}: on one pooled scalar its expectation grows with the foils' "
-                         "variance", allowed="profile", do="use rsa_categorical or rsa_model")
+        raise InputError(f"{name} has no variant {variant!r}: on one pooled scalar its expectation grows with the "
+                         "foils' variance", allowed="profile", do="use rsa_categorical or rsa_model")
     raise unknown_name(f"variant of {name}", variant, VARIANTS[name])
 
 

@@ -216,8 +216,8 @@ class FeatureSet(Selector):
         """
         values = validate_data(self, self._pooled(X)[0], dtype=(np.float64, np.float32))
         indices = np.asarray(self.indices)
-        if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu" or len(set(indices.tolist())) < len(indices) \
-                or indices.min() < 0 or indices.max() >= values.shape[1]:
+        whole = indices.ndim == 1 and len(indices) and indices.dtype.kind in "iu"
+        if not whole or len(np.unique(indices)) < len(indices) or indices.min() < 0 or indices.max() >= values.shape[1]:
             raise InputError(f"indices {self.indices!r} do not fit n_features = {values.shape[1]}",
                              allowed=f"different whole numbers from 0 to {values.shape[1] - 1}")
         self._keep(indices, values.shape[1])
