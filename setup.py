@@ -64,6 +64,7 @@ setup(
         "filelock>=3.13",
         "tqdm>=4.66",
         "tokenizers>=0.21",
+        "threadpoolctl>=3.5",
     ],
     extras_require={
         "datasets": ["pyarrow", "datasets"],

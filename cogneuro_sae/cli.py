@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -226,9 +227,18 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         Command-line words; `sys.argv[1:]` by default.
     """
-    os.environ.setdefault("MPLBACKEND", "Agg")  # figures go to files; a display may be absent or slow
+    _prepare_matplotlib()
     words = sys.argv[1:] if arguments is None else arguments
     sys.exit(_run(words, debug="--debug" in words))
+
+
+def _prepare_matplotlib() -> None:
+    """Draw to files only, and keep the font cache out of a home folder that has none yet."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    own = [Path(os.path.expanduser("~"), place, "matplotlib") for place in (".config", ".cache")]
+    if "MPLCONFIGDIR" not in os.environ and not any(path.is_dir() for path in own):
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+        os.environ["MPLCONFIGDIR"] = str(Path(tempfile.gettempdir(), f"cogneuro-sae-{user}", "matplotlib"))
 
 
 def _run(words: list[str], *, debug: bool) -> int:
