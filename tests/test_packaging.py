@@ -1,6 +1,7 @@
 """The wheel carries everything and runs elsewhere, offline, without a home folder; set-up tells what it needs."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
+    # built from a copy, so that nothing an earlier build left in the checkout gets into the wheel
+    source = shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(".*", "build", "results", "*.egg-info"))
+    command = [sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
     subprocess.run(command, check=True, cwd=folder)
     return next(folder.glob("*.whl"))
 
