@@ -64,7 +64,7 @@ def check(
             for line in checks.lines:
                 say(f"{line.level:<8} {plain(line.text)}")
     if as_json:
-        print(json.dumps(collected if len(collected) > 1 else collected[0], indent=1, ensure_ascii=False))
+        print(json.dumps(collected if len(collected) > 1 else collected[0], indent=1))
     else:
         for path in paths:
             done(path)

@@ -100,11 +100,26 @@ def sha256_file(path: str | os.PathLike) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def fingerprints(folder: str | os.PathLike, names: list[str]) -> dict[str, dict]:
+    """Return bytes and sha256 of the named files of a folder."""
+    folder = Path(folder)
+    return {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)} for name in names}
+
+
+def mismatch(folder: str | os.PathLike, known: dict[str, dict]) -> tuple[Path, str] | None:
+    """Return the first file that is not as its fingerprint says and what is wrong with it, or None."""
+    for name, print_ in known.items():
+        path = Path(folder) / name
+        if not path.is_file():
+            return path, "is missing although the manifest names it"
+        if path.stat().st_size != print_["bytes"] or sha256_file(path) != print_["sha256"]:
+            return path, "does not match the manifest (truncated or altered)"
+    return None
+
+
 def write_manifest(folder: str | os.PathLike, names: list[str], extra: dict | None = None) -> Path:
     """Write `manifest.json` for the named files of a folder; call it last, it marks the folder complete."""
-    folder = Path(folder)
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)} for name in names}
-    return write_json(folder / MANIFEST, {**(extra or {}), "files": files})
+    return write_json(Path(folder) / MANIFEST, {**(extra or {}), "files": fingerprints(folder, names)})
 
 
 def check_manifest(folder: str | os.PathLike) -> dict:
@@ -119,13 +134,9 @@ def check_manifest(folder: str | os.PathLike) -> dict:
     if not (folder / MANIFEST).is_file():
         raise InputError("has no manifest.json, so it is not complete", where=str(folder), do="make it again")
     manifest = read_json(folder / MANIFEST)
-    for name, known in manifest["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise InputError("is missing although the manifest names it", where=str(path), do="make or download it again")
-        if path.stat().st_size != known["bytes"] or sha256_file(path) != known["sha256"]:
-            raise InputError("does not match the manifest (truncated or altered)", where=str(path),
-                             do="make or download it again")
+    wrong = mismatch(folder, manifest["files"])
+    if wrong:
+        raise InputError(wrong[1], where=str(wrong[0]), do="make or download it again")
     return manifest
 
 

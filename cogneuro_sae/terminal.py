@@ -31,10 +31,14 @@ class Steps:
 
 def say(text: str) -> None:
     """Print one or more lines to stderr, replacing what the terminal cannot show."""
-    encoding = sys.stderr.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+    _show(text, sys.stderr)
 
 
 def done(path: Path) -> None:
     """Print the path of what was made as the last line of stdout."""
-    print(path, flush=True)
+    _show(str(path), sys.stdout)
+
+
+def _show(text: str, stream) -> None:
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

@@ -236,3 +236,14 @@ def test_plugins_add_scores_only_when_named(tmp_path, monkeypatch, capsys):
         SCORES.pop("mine", None)
     code, _, err = run(["compare", "demo", "--plugin", "absent.py"], capsys)
     assert code == 2 and "absent.py" in err
+
+
+def test_a_terminal_that_cannot_show_a_path_gets_it_escaped(tmp_path):
+    folder = tmp_path / "d\u00efr \u2603"
+    folder.mkdir()
+    (folder / "good.yaml").write_text(GOOD)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    done = subprocess.run([sys.executable, "-m", "cogneuro_sae", "check", str(folder / "good.yaml")], env=environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "d\\xefr \\u2603" in done.stdout

@@ -197,8 +197,12 @@ def test_planned_contrasts_weigh_methods_as_written(done):
     assert tests["name"].tolist() == ["flat", "rsa_vs_max", "beyond_words"] * 2
     assert tests["scope"].tolist() == ["within"] * 3 + ["across"] * 3
     within, across = tests.iloc[:3], tests.iloc[3:]
-    assert (within["df"] == 4).all() and (within["p_adjusted"] >= within["p"]).all() and (within["n"] == 12).all()
-    assert across["p"].isna().all() and across["reason"].str.contains("1 concepts, 6 needed").all()
+    assert (within["df"] == 4).all() and (within["n"] == 12).all()
+    np.testing.assert_allclose(within["p_adjusted"].iloc[:2], [3 * within["p"].min(), 2 * within["p"].max()])
+    # the methods are perfect in every fold and the baseline, below chance, counts as .5: nothing varies
+    assert within["estimate"].iloc[2] == 0.5 and np.isnan(within["p"].iloc[2])
+    assert "do not vary" in within["reason"].iloc[2] and "counts as .5" in within["reason"].iloc[2]
+    assert across["p"].isna().all() and across["reason"].str.contains("over 1 concept: 6 are needed").all()
     assert within["estimate"].iloc[0] == pytest.approx(across["estimate"].iloc[0])
 
 
@@ -381,18 +385,37 @@ def test_overwrite_makes_it_again(done, tmp_path):
     same(first, second)
 
 
-def test_failed_rows_keep_their_place(tmp_path):
+@pytest.mark.parametrize("lost", ["table.csv", "maps/synthetic.npz"])
+def test_a_finished_run_that_lost_a_file_is_computed_again(tmp_path, lost):
+    path = write_case(tmp_path, units=10, items=10, config={"selectors": "max_any", "k": 2, "skylines": [],
+                                                            "permutations": 0})
+    first = run_comparison(path, out=tmp_path / "o", describe=quiet)
+    lost = lost.replace("synthetic", str(first.table["concept"].iloc[0]))
+    (first.folder / lost).write_bytes(b"torn")
+    lines = []
+    second = run_comparison(path, out=tmp_path / "o", progress=lines.append, describe=quiet)
+    assert any(Path(lost).name in line and "computed again" in line for line in lines)
+    same(first, second)
+
+
+def test_failed_rows_keep_their_place(tmp_path, monkeypatch):
+    from cogneuro_sae.selection.scores import SCORES
+
+    def refusing(X, y, *, groups, sources=None):
+        raise InputError("these features are not what the score expects")
+
+    monkeypatch.setitem(SCORES, "refusing", refusing)
     path = write_case(tmp_path, units=12, items=10, signed=True, planted=(),
-                      config={"selectors": ["specialist", "mean_difference"], "k": [1, 2], "ensemble": ["template",
+                      config={"selectors": ["refusing", "mean_difference"], "k": [1, 2], "ensemble": ["template",
                               "mean_z"],
                               "baselines": ["length"], "permutations": 0})
     found = run_comparison(path, out=tmp_path / "o", describe=quiet)
-    refused = found.table[found.table["selector"] == "specialist"]
-    assert (refused["status"] == "failed").all() and refused["reason"].str.contains("refused on signed units").all()
+    refused = found.table[found.table["selector"] == "refusing"]
+    assert (refused["status"] == "failed").all() and refused["reason"].str.contains("not what the score expects").all()
     assert refused["auroc"].isna().all() and len(refused) == 4 * 5
     one = found.table[(found.table["selector"] == "mean_difference") & (found.table["k"] == 1)]
     assert set(one[one["ensemble"] == "template"]["status"]) == {"failed"} and set(one[one["ensemble"] == "mean_z"]["status"]) == {"ok"}
-    cell = found.cells[(found.cells["selector"] == "specialist")].iloc[0]
+    cell = found.cells[(found.cells["selector"] == "refusing")].iloc[0]
     assert cell["status"] == "failed" and cell["n_failed"] == 5 and pd.isna(cell["auroc"])
     assert any("rows failed" in line for line in found.provenance["warnings"])
     assert "-" in found.summary()

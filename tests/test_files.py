@@ -79,9 +79,9 @@ def test_lock_of_a_killed_process_is_free(tmp_path):
         with files.locked({str(tmp_path)!r}):
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)])
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)]).returncode == -9
     with files.locked(tmp_path):
-        pass
+        assert str(os.getpid()) in (tmp_path / ".lock-owner").read_text()
 
 
 def test_a_full_disk_is_an_environment_error(tmp_path, monkeypatch):

@@ -274,3 +274,51 @@ def test_a_missing_source_is_said_before_anything_runs(case):
         rank_features("rsa_discriminative", base, design.y, design.groups)
     with pytest.raises(InputError, match="did you mean 'welch_t'"):
         rank_features("welch", base, design.y, design.groups)
+
+
+@pytest.mark.parametrize("variant", ["pooled", "distribution", "profile"])
+def test_a_partial_model_is_fitted_on_the_pairs_it_knows(variant, case):
+    from dataclasses import replace
+
+    base, design, sources = case
+    distances = np.abs(design.y[:, None] - design.y).astype(float)
+    gone = design.groups == design.groups[0]
+    partial = np.where(gone[:, None] | gone, np.nan, distances)
+    kept = np.flatnonzero(~gone)
+    found = run("rsa_model", (base, design, replace(sources, model=partial)), variant=variant, model="m")
+    wanted = run("rsa_model", (base, design, replace(sources, model=distances)), rows=kept, variant=variant, model="m")
+    assert np.isfinite(found.value).sum() > 20
+    np.testing.assert_allclose(found.value, wanted.value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_cell_pair_of_a_partial_model_is_the_mean_of_what_is_known():
+    from cogneuro_sae.selection.rsa_scores import _over_cells
+
+    known = np.array([[0, 9, 1, 3], [9, 0, np.nan, 5], [1, np.nan, 0, 9], [3, 5, 9, 0.0]])
+    assert _over_cells(known, np.array([0, 0, 1, 1]))[0, 1] == pytest.approx((1 + 3 + 5) / 3)
+    known[:2, 2:] = known[2:, :2] = np.nan
+    assert np.isnan(_over_cells(known, np.array([0, 0, 1, 1]))[0, 1])
+
+
+def test_p_on_signed_units_is_of_the_statistic_that_is_ranked():
+    from itertools import product
+
+    design = make_set(items=6).design()
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(len(design), 12))
+    X[design.y == 1, 5] -= 4
+    sources = Sources(cells=design.cells)
+    ranked = rank_features("max_target", X, design.y, design.groups, sources=sources, signed=True)
+    found = permuted_map("max_target", X, design.y, design.groups, sources=sources, permutations=64, signed=True)
+    np.testing.assert_allclose(found.value, ranked.map.value)
+    np.testing.assert_array_equal(found.direction, ranked.map.direction)
+    items = np.unique(design.groups, return_inverse=True)[1]
+    null = []
+    for swap in product([0, 1], repeat=6):
+        y = design.y ^ np.array(swap)[items]
+        null.append(rank_features("max_target", X, y, design.groups, sources=sources, signed=True).map.value)
+    np.testing.assert_allclose(found.pvalue, (np.array(null) >= ranked.map.value - 1e-9).mean(axis=0))
+    assert ranked.signs[5] == -1 and found.pvalue[5] <= 2 / 64
+    plain = permuted_map("welch_t", X, design.y, design.groups, sources=sources, permutations=64, tail="two-sided")
+    both = permuted_map("welch_t", X, design.y, design.groups, sources=sources, permutations=64, signed=True)
+    np.testing.assert_allclose(both.pvalue, plain.pvalue)

@@ -141,3 +141,31 @@ def test_three_classes_are_refused(toy):
 def test_clones_keep_their_parameters():
     selector = TopFeatures("specialist", 3, params={"threshold": 2.0}, window="first(5)", seed=4)
     assert clone(selector).get_params() == selector.get_params()
+
+
+def test_thresholds_are_in_raw_units_of_an_encoder_with_a_scale_of_its_own(toy):
+    class Scaled:
+        signed, n_latents, scale, firing_rate = False, 40, 20.0, None
+
+        def transform(self, values, columns=slice(None)):
+            return np.maximum(values, 0)[:, columns]
+
+    responses, design = toy
+    raw = responses.pool(through=Scaled(), transform="none")
+    found = TopFeatures("specialist", 3, through=Scaled(), params={"threshold": 1.0}).fit(responses, design.y,
+                                                                                        groups=design.groups)
+    wanted = (raw[design.y == 1] > 1).sum(axis=0) - (raw[design.y == 0] > 1).sum(axis=0)
+    known = np.isfinite(found.map_.value)
+    np.testing.assert_array_equal(found.map_.value[known], wanted[known])
+    assert wanted[PLANTED] > 5
+
+
+def test_a_threshold_on_p_tests_the_flipped_statistic_on_signed_units():
+    design = make_set(items=10).design()
+    X = np.random.default_rng(0).normal(size=(len(design), 20))
+    X[design.y == 1, 4] -= 6
+    # a single very low foil would make the statistic of the unit as it stands say nothing
+    X[np.flatnonzero(design.y == 0)[0], 4] = 9
+    X[np.flatnonzero(design.y == 1)[0], 4] = 9
+    found = ThresholdedFeatures("max_target", permutations=500, by="pvalue").fit(X, design.y, groups=design.groups)
+    assert 4 in found.indices_ and found.signs_[4] == -1 and found.map_.value[4] > 0

@@ -41,8 +41,13 @@ def text_rows(name: str, texts: list[str], task: Task) -> list[dict]:
     rows, texts = [], np.array(texts, dtype=object)
     for split in task.folds:
         start = time.perf_counter()
-        model = SURFACE[name]().fit(list(texts[split.train]), task.y[split.train])
-        decision = model.decision_function(list(texts[split.test]))
+        try:
+            model = SURFACE[name]().fit(list(texts[split.train]), task.y[split.train])
+            decision = model.decision_function(list(texts[split.test]))
+        except ValueError as error:
+            # such as texts without a single word
+            rows.append(failed_row(None, name, None, "logistic_ridge", "baseline", split, task, str(error)))
+            continue
         found = measure(decision, task.y[split.test], task.groups[split.test], task.cells[split.test], log_odds=True)
         row = base_row(None, name, None, "logistic_ridge", "baseline", split, task) | found._asdict()
         rows.append(row | {"seconds": time.perf_counter() - start})

@@ -180,10 +180,14 @@ class CompareConfig(StrictModel):
             if abs(sum(weights.values())) > 1e-9:
                 raise InputError(f"planned.{name}: the weights sum to {sum(weights.values()):g}", allowed="a sum of 0",
                                  do="write a difference, such as sae - raw")
+            for used in weights:
+                self._one_meaning(used, f"planned.{name}")
         return self
 
     def levels(self) -> dict[str, tuple[str, str]]:
         """Return what `planned` may name: name -> (axis, value); `representation_selector` names one pair.
+
+        A planned contrast that uses a name with two meanings (a_b + c, a + b_c) is refused when the config is read.
 
         Returns
         -------
@@ -202,10 +206,23 @@ class CompareConfig(StrictModel):
         if doubled:
             raise InputError(f"{doubled[0]!r} names two things in this comparison", do="give one another name (`as:`)")
         known = {name: (axis, name) for axis, names in axes.items() for name in names}
+        return known | {name: ("pair", pairs[0]) for name, pairs in self._pairs().items() if name not in known}
+
+    def _pairs(self) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
         for representation in self.representations:
-            known |= {f"{representation}_{label}": ("pair", (representation, label)) for label in labels
-                      if f"{representation}_{label}" not in known}
-        return known
+            for spec in self.selectors:
+                found.setdefault(f"{representation}_{spec.label}", []).append((representation, spec.label))
+        return found
+
+    def _one_meaning(self, name: str, where: str) -> None:
+        """A name with two meanings stops only a contrast that uses it."""
+        axis, value = self.levels()[name]
+        meanings = [] if axis == "pair" else [f"the {axis} {value}"]
+        meanings += [f"{representation} + {label}" for representation, label in self._pairs().get(name, [])]
+        if len(meanings) > 1:
+            raise InputError(f"{where}: {name!r} names two things: {', '.join(meanings)}",
+                             do="give one of them another name (`as:`)")
 
 
 def _check_selector(name: str, options: dict) -> None:

@@ -17,6 +17,7 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.rsa import PairSimilarities, rsa_map
 from cogneuro_sae.selection.arrays import cell_means
 from cogneuro_sae.selection.permuted import permuted_map
+from cogneuro_sae.selection.ranking import flips
 
 RESAMPLES = 1000
 SLOW = ("sparse_probe",)
@@ -106,8 +107,13 @@ def _tested(view, spec, concept, feats, permutations, seed, similarities) -> Fea
 
     if not getattr(SCORES.get(spec.name), "labels", True):
         return None
-    return permuted_map(spec.name, X, concept.task.y, concept.task.groups, sources=feats.sources, scheme=design.scheme,
-                        permutations=permutations, seed=seed, **spec.options)
+    y, groups = concept.task.y, concept.task.groups
+    found = permuted_map(spec.name, X, y, groups, sources=feats.sources, scheme=design.scheme, signed=view.signed,
+                         permutations=permutations, seed=seed, **spec.options)
+    # the map's direction is that of the units as they are; `sign` beside it tells which entered flipped
+    if not view.signed or found.direction is None:
+        return found
+    return replace(found, direction=found.direction * flips(X, y, groups, feats.sources.cells))
 
 
 def _rsa(view, spec, concept, feats, permutations, seed, similarities) -> FeatureMap:

@@ -14,11 +14,13 @@ from cogneuro_sae.compare.rows import Task
 from cogneuro_sae.config import expand
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.responses import Responses
+from cogneuro_sae.rsa.maps import is_interaction
 from cogneuro_sae.selection.ranking import score_function
-from cogneuro_sae.selection.scores import needs_of
+from cogneuro_sae.selection.scores import SCORES, needs_of
 from cogneuro_sae.stimuli import StimulusSet
 
 EMBEDDING_SITE = "resid_pre.0"
+ONE_CLASS = {"rsa_discriminative", "rsa_coherence"}
 
 
 class Concept(NamedTuple):
@@ -97,7 +99,7 @@ def prepare(config: CompareConfig, *, device: str = "cpu", allow_download: bool 
     ------
     InputError
         Anything missing or contradictory: sets, contrasts, too few items, SAE, k above the number of features, a
-        criterion without the data it needs.
+        criterion without the data it needs, one that an interaction or signed units do not allow.
     """
     sets = _sets(config)
     model, recorded, sites = _source(config, sets, device, allow_download)
@@ -109,6 +111,7 @@ def prepare(config: CompareConfig, *, device: str = "cpu", allow_download: bool 
     _check_widths(config, encoders)
     concepts = tuple(_concept(config, stimuli, model) for stimuli in sets)
     _check_needs(config, sites, concepts)
+    _check_signs(config, sites, encoders)
     source = {"model": model.sha256} if model else {"responses": files.sha256_file(config.responses)}
     weights = {f"{site}|{name}": encoder.sha256 for (site, name), encoder in encoders.items() if encoder.sha256}
     hashes = {"stimuli": {stimuli.name: stimuli.sha256 for stimuli in sets}, **source, "representations": weights}
@@ -132,8 +135,10 @@ def _source(config, sets, device, allow_download):
         if recorded.pooled and config.window != ("all",):
             raise InputError(f"window {', '.join(config.window)} on responses that are pooled already", where="window",
                              allowed="all")
-        return None, recorded, [Site(recorded.site, recorded.shape[1], bool((recorded.values < 0).any()),
-                                     recorded.pooled)]
+        # items kept for confirmation and special tokens must not decide what the units are
+        part = recorded[sets[0].design(config.contrast).rows]
+        signed = bool((part.values[~part.specials] < 0).any())
+        return None, recorded, [Site(recorded.site, recorded.shape[1], signed, recorded.pooled)]
     from cogneuro_sae.language_model import LanguageModel
 
     model = LanguageModel.load(config.model, device=device, allow_download=allow_download)
@@ -178,8 +183,11 @@ def _concept(config: CompareConfig, stimuli: StimulusSet, model) -> Concept:
 def _model_rdm(name: str, stimuli: StimulusSet, design) -> np.ndarray:
     ids = [stimuli.ids[row] for row in design.rows]
     if name in stimuli.model_rdms:
-        frame = stimuli.model_rdms[name].reindex(index=ids, columns=ids)
-        return frame.to_numpy(float)
+        distances = stimuli.model_rdms[name].reindex(index=ids, columns=ids).to_numpy(float)
+        if not (~np.isnan(distances) & (design.groups[:, None] != design.groups)).any():
+            raise InputError(f"the model RDM {name!r} covers no pair of stimuli from different items of the contrast "
+                             f"{design.contrast}", where=stimuli.name, do="use a model RDM of these stimuli")
+        return distances
     if name == "graded":
         grades = stimuli.table["grade"].iloc[design.rows].to_numpy(float)
         if np.isnan(grades).any() or np.ptp(grades) == 0:
@@ -206,9 +214,26 @@ def _check_needs(config: CompareConfig, sites: list[Site], concepts: tuple[Conce
                              where="selectors",
                              do="bring token values, or use variant: pooled where it exists")
         for concept in concepts:
+            if {spec.name, spec.options.get("by")} & ONE_CLASS and is_interaction(concept.design):
+                raise InputError(f"{spec.label} is refused for an interaction: neither side of {concept.stimuli.name} "
+                                 f"under {concept.design.expression} is one class of stimuli", where="selectors",
+                                 do="use rsa_categorical, rsa_model or a univariate score")
             if spec.name == "paired_t" and not concept.design.matched:
                 raise InputError(f"paired_t needs matched items, and {concept.stimuli.name} has unmatched ones under "
                                  f"{concept.design.expression}", where="selectors", do="use welch_t")
+
+
+def _check_signs(config: CompareConfig, sites: list[Site], encoders: dict) -> None:
+    signed = list(dict.fromkeys(name for (_, name), encoder in encoders.items() if encoder.signed))
+    # a firing rate is never negative; values pooled elsewhere stay what they are
+    if not signed or (set(config.pooling) == {"rate"} and not any(site.pooled for site in sites)):
+        return
+    for spec in config.selectors:
+        used = [score_function(name) for name in (spec.name, spec.options.get("by")) if name in SCORES]
+        if any(getattr(function, "unsigned", False) for function in used):
+            raise InputError(f"the selector {spec.label!r} thresholds at zero or above and is refused on signed units, "
+                             f"such as those of the representation {signed[0]!r}", where="selectors",
+                             do="leave one of the two out, compare them in two runs, or use pooling: rate")
 
 
 def _bos(encoders: dict) -> bool:

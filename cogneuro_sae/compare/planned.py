@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from cogneuro_sae.compare.config import CompareConfig
 from cogneuro_sae.compare.nested import BEST, fold_scores
+from cogneuro_sae.compare.summary import counted
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.inference import (bootstrap_ci, cohen_dz, corrected_resampled_t, holm, sign_flip_test,
                                     t_interval, tost)
@@ -27,9 +31,10 @@ def planned_tests(config: CompareConfig, nested: pd.DataFrame, floors: dict[str,
     """Evaluate the planned contrasts on nested held-out AUROC.
 
     A name stands for the mean of the methods that hold it; a name of a baseline, skyline or control for its score on
-    the same folds. Within a concept: corrected resampled t, Holm over the contrasts, descriptive. Over concepts:
-    sign-flip of concept differences with Holm, d_z, t and BCa intervals and TOST beside; fewer than six concepts: no
-    test.
+    the same folds; a baseline below .5 on average counts as .5, and `reason` says so. Within a concept: corrected
+    resampled t, Holm over the contrasts, descriptive. Over concepts: sign-flip of concept differences with Holm, d_z, t
+    and BCa intervals and TOST beside; fewer than six concepts: no test. Holm's family is all contrasts named: one
+    without p counts as p = 1.
 
     Parameters
     ----------
@@ -38,7 +43,7 @@ def planned_tests(config: CompareConfig, nested: pd.DataFrame, floors: dict[str,
     nested : DataFrame
         From `nested_table`.
     floors : dict of concept to dict of name to ndarray (n_folds,)
-        Fold AUROC of baselines, skylines and controls.
+        Fold AUROC of baselines, skylines and controls as measured.
     items : dict of concept to int
         Number of items.
     seed : int
@@ -50,24 +55,39 @@ def planned_tests(config: CompareConfig, nested: pd.DataFrame, floors: dict[str,
         tests.csv: rows `within` per concept, then rows `across`.
     """
     concepts = list(dict.fromkeys(nested["concept"])) if len(nested) else []
-    differences = {}
-    for concept in concepts:
-        scores = fold_scores(nested, concept) | floors.get(concept, {})
-        for name, expression in config.planned.items():
-            differences[concept, name] = contrast_scores(expression, config, scores)
+    found = {(concept, name): _difference(name, config, fold_scores(nested, concept), floors.get(concept, {}))
+             for concept in concepts for name in config.planned}
     rows = []
     for concept in concepts:
-        block = [_within(config, name, concept, differences[concept, name], items.get(concept))
-                 for name in config.planned]
-        rows += _adjusted(block)
-    if concepts and config.planned:
-        block = []
-        for name in config.planned:
-            folds = [differences[concept, name] for concept in concepts]
-            means = [float(np.nanmean(d)) if np.isfinite(d).any() else np.nan for d in folds]
-            block.append(_across(config, name, np.array(means), seed))
-        rows += _adjusted(block)
+        rows += _adjusted([_within(config, name, concept, found[concept, name], items.get(concept))
+                           for name in config.planned])
+    if concepts:
+        rows += _adjusted([_across(config, name, {concept: found[concept, name] for concept in concepts}, seed)
+                           for name in config.planned])
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+class _Difference(NamedTuple):
+    """A planned contrast in one concept: fold values, baselines that count as .5 (with their AUROC), what has no score.
+    """
+
+    folds: np.ndarray
+    raised: dict[str, float]
+    missing: list[str]
+
+
+def _difference(name: str, config: CompareConfig, methods: dict, floors: dict) -> _Difference:
+    expression, levels = config.planned[name], config.levels()
+    used = parse_expression(expression, levels)
+    scores = methods | {each: counted(values) if levels.get(each, ("",))[0] == "baseline" else values
+                        for each, values in floors.items()}
+    raised = {each: float(np.nanmean(floors[each])) for each in used
+              if each in floors and scores[each] is not floors[each]}
+    missing = []
+    for each in used:
+        parts = [part for part in scores if _holds(part, *levels[each])]
+        missing += [part for part in parts if not np.isfinite(scores[part]).any()] if parts else [each]
+    return _Difference(contrast_scores(expression, config, scores), raised, list(dict.fromkeys(missing)))
 
 
 def contrast_scores(expression: str, config: CompareConfig, scores: dict[str, np.ndarray]) -> np.ndarray:
@@ -90,9 +110,14 @@ def contrast_scores(expression: str, config: CompareConfig, scores: dict[str, np
     levels = config.levels()
     total = 0.0
     for name, weight in parse_expression(expression, levels).items():
-        axis, value = levels[name]
-        total = total + weight * np.mean([scores[each] for each in scores if _holds(each, axis, value)], axis=0)
+        total = total + weight * _level(levels[name], scores)
     return np.asarray(total, float)
+
+
+def _level(level: tuple, scores: dict[str, np.ndarray]) -> np.ndarray:
+    """Mean over what a name stands for; NaN where a part failed or nothing has a score."""
+    parts = [values for each, values in scores.items() if _holds(each, *level)]
+    return np.mean(parts, axis=0) if parts else np.full(len(next(iter(scores.values()))), np.nan)
 
 
 def _holds(method: str, axis: str, value) -> bool:
@@ -112,23 +137,30 @@ def _row(config, name: str, scope: str, concept: str, **found) -> dict:
                   "unit": "AUROC"} | found
 
 
-def _within(config, name, concept, differences, n_items) -> dict:
-    known = differences[np.isfinite(differences)]
+def _within(config, name, concept, found: _Difference, n_items) -> dict:
+    known = found.folds[np.isfinite(found.folds)]
+    notes = [f"{each} has no score" for each in found.missing]
+    notes += [f"{each} is at {_short(mean)} on average and counts as .5" for each, mean in found.raised.items()]
     if len(known) < 2:
-        return _row(config, name, "within", concept, method=WITHIN, reason="fewer than two folds have both sides")
-    found = corrected_resampled_t(differences, splits=config.folds.splits)
-    lost = len(differences) - len(known)
-    return _row(config, name, "within", concept, estimate=found.mean, low=found.ci_low, high=found.ci_high,
-                p=found.pvalue,
-                t=found.t, df=found.df, method=WITHIN, n=n_items, reason=f"{lost} folds failed" if lost else "")
+        return _row(config, name, "within", concept, method=WITHIN,
+                    reason="; ".join(["fewer than two folds have both sides", *notes]))
+    t = corrected_resampled_t(found.folds, splits=config.folds.splits)
+    lost = len(found.folds) - len(known)
+    reasons = [f"{lost} folds failed"] * (lost > 0)
+    reasons += ["the differences do not vary over folds: no t"] * bool(np.isnan(t.t))
+    return _row(config, name, "within", concept, estimate=t.mean, low=t.ci_low, high=t.ci_high, p=t.pvalue, t=t.t,
+                df=t.df, method=WITHIN, n=n_items, reason="; ".join(reasons + notes))
 
 
-def _across(config, name, means: np.ndarray, seed: int) -> dict:
-    known = means[np.isfinite(means)]
-    estimate = float(known.mean()) if len(known) else np.nan
+def _across(config, name, found: dict[str, _Difference], seed: int) -> dict:
+    """`found` by concept."""
+    means = {concept: float(np.nanmean(each.folds)) for concept, each in found.items() if np.isfinite(each.folds).any()}
+    known, notes = np.array(list(means.values())), _notes(found, means)
     if len(known) < MIN_CONCEPTS:
-        return _row(config, name, "across", "", estimate=estimate, n=len(known), method=ACROSS,
-                    reason=f"no test over {len(known)} concept{'s' * (len(known) != 1)}: {MIN_CONCEPTS} are needed (plan 20 or more)")
+        few = (f"no test over {len(known)} concept{'s' * (len(known) != 1)}: {MIN_CONCEPTS} are needed "
+               "(plan 20 or more)")
+        return _row(config, name, "across", "", estimate=float(known.mean()) if len(known) else np.nan, n=len(known),
+                    method=ACROSS, reason="; ".join([few, *notes]))
     flip, t = sign_flip_test(known, seed=seed), t_interval(known)
     same = tost(known, margin=config.margin)
     bca = _bca(known, seed)
@@ -136,7 +168,19 @@ def _across(config, name, means: np.ndarray, seed: int) -> dict:
                 method=ACROSS + (" (exact)" if flip.exact else ""), n=flip.n, d_z=cohen_dz(known), t_low=t.ci_low,
                 t_high=t.ci_high, bca_low=bca[0], bca_high=bca[1], equivalent=same.equivalent, margin=config.margin,
                 equivalence_low=same.ci_low, equivalence_high=same.ci_high, equivalence_p=same.pvalue,
-                n_needed=same.n_needed)
+                n_needed=same.n_needed, reason="; ".join(notes))
+
+
+def _notes(found: dict[str, _Difference], means: dict[str, float]) -> list[str]:
+    lost = [concept for concept in found if concept not in means]
+    notes = [f"{len(lost)} of {len(found)} concepts left out (all folds failed): {', '.join(lost)}"] * bool(lost)
+    raised = Counter(each for concept in means for each in found[concept].raised)
+    return notes + [f"{each} is below .5 in {count} of {len(means)} concepts and counts as .5 there"
+                    for each, count in raised.items()]
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
 
 
 def _bca(known: np.ndarray, seed: int) -> tuple[float, float]:
@@ -147,9 +191,12 @@ def _bca(known: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def _adjusted(block: list[dict]) -> list[dict]:
-    if not block:
-        return []
-    adjusted = holm(np.array([row["p"] for row in block], float))
-    scope = "over planned contrasts" + (" of this concept" if block[0]["scope"] == "within" else "")
-    return [row | {"p_adjusted": p, "correction": f"Holm {scope}" if np.isfinite(p) else ""}
-            for row, p in zip(block, adjusted)]
+    """Holm over all contrasts named: one without p counts as 1, so that a failure does not ease the others' p."""
+    p = np.array([row["p"] for row in block], float)
+    if not np.isfinite(p).any():
+        return block
+    adjusted = np.where(np.isnan(p), np.nan, holm(np.where(np.isnan(p), 1.0, p)))
+    scope = f"over {len(block)} planned contrasts" + (" of this concept" if block[0]["scope"] == "within" else "")
+    return [row | ({"p_adjusted": value, "correction": f"Holm {scope}"} if np.isfinite(value) else
+                   {"reason": "; ".join(filter(None, [row["reason"], "counts as p = 1 in Holm's correction"]))})
+            for row, value in zip(block, adjusted)]

@@ -86,9 +86,13 @@ def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu"
         say(f"would write {folder}")
         return Comparison(config=plain_config(inputs.config), folder=folder)
     if (folder / disk.COMPLETION).is_file() and not overwrite:
-        say(f"already done: {folder}")
-        shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
-        return Comparison.load(folder)
+        lost = files.mismatch(folder, files.read_json(folder / disk.COMPLETION).get("files", {}))
+        if lost is None:
+            say(f"already done: {folder}")
+            shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
+            return Comparison.load(folder)
+        say(f"finished before, but {lost[0].name} {lost[1]}: computed again")
+        overwrite = True
     disk.refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +172,9 @@ def _compute(inputs: Inputs, folder: Path, started: float, say: Callable, interr
     files.write_json(folder / disk.COMPLETION, run_record(
         config=plain, hashes=inputs.hashes, seed=inputs.config.seed, started=started, warnings=warnings, verb="compare",
         planned_sha256=planned_hash, schemes={c.task.concept: c.design.scheme.description for c in inputs.concepts},
-        folds_sha256={c.task.concept: folds_hash(c) for c in inputs.concepts}, draws=inputs.config.draws))
+        folds_sha256={c.task.concept: folds_hash(c) for c in inputs.concepts}, draws=inputs.config.draws,
+        files=files.fingerprints(folder, [*(f"{name}.csv" for name in TABLES), "config.yaml",
+                                          *(f"maps/{c.task.concept}.npz" for c in inputs.concepts)])))
     shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
     say(f"{len(tables['table'])} rows, {failed} failed")
 
@@ -215,10 +221,16 @@ def assemble(inputs: Inputs, scored: Scored) -> dict[str, pd.DataFrame]:
 
 
 def _reference_scores(rows: list[dict]) -> dict[str, dict[str, np.ndarray]]:
-    """Fold AUROC of baselines, skylines and controls by concept and name; several cells of a name are averaged."""
+    """Fold AUROC of baselines, skylines and controls by concept and name; several cells of a name are averaged.
+
+    Baselines that failed in every fold are left out, so that `planned` can say so; the others stand as they were
+    measured, and `planned` counts those below .5 as .5.
+    """
     found: dict[str, dict[str, list]] = {}
     for cell in cells_of([row for row in rows if row["kind"] != "method"]):
         of_concept = found.setdefault(cell[0]["concept"], {})
+        if cell[0]["kind"] == "baseline" and not np.isfinite([row["auroc"] for row in cell]).any():
+            continue
         of_concept.setdefault(cell[0]["selector"], []).append([row["auroc"] for row in cell])
     return {concept: {name: np.mean(values, axis=0) for name, values in each.items()} for concept,
             each in found.items()}

@@ -117,6 +117,8 @@ def _band(first: dict, bands: list[dict]) -> dict:
 def surface_floors(rows: list[dict]) -> dict[str, tuple[str, np.ndarray]]:
     """Return the best surface baseline of each concept and its AUROC per fold; one below .5 on average counts as .5.
 
+    Baselines that failed in every fold are passed over; where all of them did, the AUROC is NaN.
+
     Parameters
     ----------
     rows : list of dict
@@ -129,10 +131,30 @@ def surface_floors(rows: list[dict]) -> dict[str, tuple[str, np.ndarray]]:
     found: dict[str, tuple[str, np.ndarray]] = {}
     for cell in cells_of([row for row in rows if row["kind"] == "baseline"]):
         values, concept = np.array([row["auroc"] for row in cell], float), cell[0]["concept"]
-        if concept not in found or np.nanmean(values) > np.nanmean(found[concept][1]):
+        best = _mean(found[concept][1]) if concept in found else np.nan
+        if concept not in found or np.isnan(best) or _mean(values) > best:
             found[concept] = (cell[0]["selector"], values)
-    return {concept: (name, values if np.nanmean(values) >= 0.5 else np.full(len(values), 0.5))
-            for concept, (name, values) in found.items()}
+    return {concept: (name, counted(values)) for concept, (name, values) in found.items()}
+
+
+def counted(values: np.ndarray) -> np.ndarray:
+    """Return a surface baseline's fold AUROC as it counts in differences: as .5 when it is below .5 on average.
+
+    Parameters
+    ----------
+    values : ndarray (n_folds,)
+        AUROC; NaN where a fold failed.
+
+    Returns
+    -------
+    ndarray (n_folds,)
+    """
+    return np.where(np.isnan(values), np.nan, 0.5) if _mean(values) < 0.5 else values
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def beyond_surface(cell: list[dict], floor: tuple[str, np.ndarray] | None, splits: int) -> dict:
@@ -154,6 +176,8 @@ def beyond_surface(cell: list[dict], floor: tuple[str, np.ndarray] | None, split
     """
     if floor is None:
         return {"verdict": "no surface baseline was run"}
+    if not np.isfinite(floor[1]).any():
+        return {"verdict": "every surface baseline failed"}
     difference = np.array([row["auroc"] for row in cell], float) - floor[1]
     if np.isfinite(difference).sum() < 2:
         return {"beyond": floor[0], "verdict": NO_EVIDENCE}

@@ -9,6 +9,7 @@ import numpy as np
 
 from cogneuro_sae.compare.encoders import Encoder, FittedPCA
 from cogneuro_sae.responses import Responses, TokenFeatures
+from cogneuro_sae.responses.pooling import scale_of
 from cogneuro_sae.selection.pairs import PairTable
 from cogneuro_sae.selection.sources import Sources
 
@@ -118,5 +119,6 @@ class View:
 
     def _sources(self, through, tokens, pairs) -> Sources:
         return Sources(profiles=tokens, raw=self.responses, decoder=getattr(through, "decoder", None),
-                       firing_rate=getattr(through, "firing_rate", None), scale=self.responses.scale, cells=self.cells,
+                       firing_rate=getattr(through, "firing_rate", None), scale=scale_of(self.responses, through),
+                       cells=self.cells,
                        transform="none" if self.pooling == "rate" else self.transform, seed=self.seed, pairs=pairs)

@@ -163,7 +163,7 @@ class _Job:
 
 def _one_part(given, design, settings) -> tuple[FeatureMap, np.ndarray | None]:
     table = cell_table(design)
-    if settings.score in ("discriminative", "coherence") and _is_interaction(design):
+    if settings.score in ("discriminative", "coherence") and is_interaction(design):
         raise InputError(f"{settings.score} is refused for an interaction: neither side is one class of stimuli",
                          where=getattr(design, "contrast", None), do="use a univariate contrast, or score model")
     source, rows = open_source(given, design, table, settings.variant, settings.options)
@@ -224,8 +224,14 @@ def _as_map(job: _Job, settings, info: dict, inferred) -> FeatureMap:
                       reasons={text: n for text, n in reasons.items() if n}, info=info, **more)
 
 
-def _is_interaction(design) -> bool:
-    """No factor separates the two sides: condition names are their levels joined by `_`."""
+def is_interaction(design) -> bool:
+    """Return whether no factor separates the two sides of a design, so that neither side is one class of stimuli.
+
+    Parameters
+    ----------
+    design : Design
+        Its condition names are the levels of the factors joined by `_`.
+    """
     conditions = getattr(design, "conditions", None)
     if conditions is None:
         return False

@@ -12,7 +12,7 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.inference import (Scheme, cell_labels, cell_table, free_scheme, label_scheme, labellings,
                                     permutation_inference, require_resolvable, swap_scheme)
 from cogneuro_sae.selection.arrays import cell_codes
-from cogneuro_sae.selection.ranking import score_function
+from cogneuro_sae.selection.ranking import flips, score_function
 from cogneuro_sae.selection.scores import needs_of
 from cogneuro_sae.selection.sources import Sources
 
@@ -51,7 +51,7 @@ def scheme_of(y: np.ndarray, groups: np.ndarray, cells: np.ndarray) -> Scheme:
 def permuted_map(score: str | Callable, X: np.ndarray, y: np.ndarray, groups: np.ndarray, *, sources: Sources
                  | None = None,
                  scheme: Scheme | None = None, permutations: int = 1000, seed: int = 0, tail: str = "positive",
-                 alpha: float = 0.05, **params) -> FeatureMap:
+                 alpha: float = 0.05, signed: bool = False, **params) -> FeatureMap:
     """Score features and test every one by relabelling, p and family-wise p as docs/methods.md.
 
     Parameters
@@ -76,6 +76,9 @@ def permuted_map(score: str | Callable, X: np.ndarray, y: np.ndarray, groups: np
         "positive" | "negative" | "two-sided".
     alpha : float
         Designs whose smallest p exceeds it are refused.
+    signed : bool
+        Features enter as `rank_features` takes signed units: sign-flipped where their class difference is negative,
+        found anew under every labelling, so that p tests the statistic that is ranked.
     **params
         Options of the score.
 
@@ -97,17 +100,25 @@ def permuted_map(score: str | Callable, X: np.ndarray, y: np.ndarray, groups: np
     sources.require(needs_of(function, params), score=name)
     cells = cell_codes(y, groups, sources.cells)
     scheme = scheme_of(y, groups, cells) if scheme is None else scheme
-    require_resolvable(scheme, alpha, tail)
+    # a labelling and its mirror image give the same flipped difference, as in a two-sided test
+    require_resolvable(scheme, alpha, "two-sided" if signed else tail)
     drawn = labellings(scheme, permutations, seed=seed)
     table = cell_table(SimpleNamespace(cells=cells, groups=groups, y=y, weights=np.where(np.asarray(y) == 1, 1.0,
             -1.0)))
     labels = cell_labels(scheme, drawn.values, table)[:, table.index].astype(np.int64)
-    observed = function(X, y, groups=groups, sources=sources, **params)
+
+    def scored(row):
+        turned = X * flips(X, row, groups, sources.cells) if signed else X
+        return function(turned, row, groups=groups, sources=sources, **params)
+
+    observed = scored(y)
     null = np.empty((len(labels), X.shape[1]), np.float64)
     for place, row in enumerate(labels):
-        null[place] = function(X, row, groups=groups, sources=sources, **params).value - observed.center
+        null[place] = scored(row).value - observed.center
     found = permutation_inference(null, enumerated=drawn.enumerated, tail=tail, alpha=alpha)
     info = {**found.info, "scheme": scheme.description, "seed": drawn.seed, "score": name, "tail": tail}
+    if signed:
+        info["signed"] = "features with a negative class difference enter flipped, anew under every labelling"
     return FeatureMap(observed.value, observed.name, direction=observed.direction, n_valid=observed.n_valid,
                       pvalue=found.pvalue, p_fwe=found.p_fwe, q=found.q, reasons=observed.reasons | found.reasons,
                       info=info, center=observed.center)

@@ -99,8 +99,7 @@ def rank_features(score: str | Callable, X: np.ndarray, y: np.ndarray, groups: n
                          allowed="SAE latents or other non-negative features", do="choose another score for raw units")
     signs = np.ones(X.shape[1], np.int8)
     if signed and getattr(function, "labels", True):
-        means = cell_means(X, y, groups, sources.cells)
-        signs[means.X[means.y == 1].mean(axis=0) < means.X[means.y == 0].mean(axis=0)] = -1
+        signs = flips(X, y, groups, sources.cells)
     found = function(X * signs if (signs < 0).any() else X, y, groups=groups, sources=sources, **params)
     value = found.value - found.center
     with np.errstate(invalid="ignore"):
@@ -110,3 +109,26 @@ def rank_features(score: str | Callable, X: np.ndarray, y: np.ndarray, groups: n
     positions = np.flatnonzero(allowed)
     order = positions[np.argsort(-value[positions], kind="stable")]
     return Ranking(order.astype(np.int64), signs, found)
+
+
+def flips(X: np.ndarray, y: np.ndarray, groups: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+    """Return -1 for features whose mean over A cells is below that over B cells, else 1.
+
+    Parameters
+    ----------
+    X : ndarray (n_rows, n_features)
+        Pooled values.
+    y : ndarray (n_rows,) of 0 and 1
+        Labels.
+    groups : ndarray (n_rows,)
+        Items.
+    cells : ndarray (n_rows,), optional
+        Cell of each row.
+
+    Returns
+    -------
+    ndarray (n_features,) int8
+    """
+    means = cell_means(X, y, groups, cells)
+    lower = means.X[means.y == 1].mean(axis=0) < means.X[means.y == 0].mean(axis=0)
+    return np.where(lower, -1, 1).astype(np.int8)

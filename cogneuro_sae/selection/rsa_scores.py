@@ -257,17 +257,20 @@ def _scalar_map(name, variant, X, y, groups, sources: Sources, distances) -> Fea
 
 
 def _over_cells(distances: np.ndarray, index: np.ndarray) -> np.ndarray:
-    weights = np.eye(index.max() + 1)[:, index]
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights @ distances @ weights.T
+    """Mean of the known dissimilarities of each pair of cells; NaN where none is known."""
+    member, known = np.eye(index.max() + 1)[:, index], ~np.isnan(distances)
+    total, count = member @ np.where(known, distances, 0.0) @ member.T, member @ known @ member.T
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _distribution_fit(tokens, model: np.ndarray, index: np.ndarray, items: np.ndarray) -> np.ndarray:
     pairs, source = cross_item_pairs(index, items), DistributionSource(tokens)
     wanted = model[pairs.cell_first, pairs.cell_second][None]
+    known = ~np.isnan(wanted)
     value = np.full(tokens.n_features, np.nan)
     for start in range(0, tokens.n_features, BLOCK):
         stop = min(start + BLOCK, tokens.n_features)
         sums = sum_pairs(source.pairs(start, stop, pairs.first, pairs.second), pairs)
-        value[start:stop] = model_statistic(sums, pairs, lambda rows: wanted[rows], 1)[0]
+        sums = sums._replace(total=np.where(known, sums.total, 0.0), count=np.where(known, sums.count, 0.0))
+        value[start:stop] = model_statistic(sums, pairs, lambda rows: np.nan_to_num(wanted[rows]), 1)[0]
     return value

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.responses import Responses, TokenFeatures
+from cogneuro_sae.responses.pooling import scale_of
 from cogneuro_sae.selection.ranking import rank_features
 from cogneuro_sae.selection.sources import Sources
 
@@ -78,8 +79,8 @@ class Selector(SelectorMixin, BaseEstimator):
         rate = self.pooling == "rate"
         return pooled, Sources(
             profiles=None if X.pooled else TokenFeatures(X, through, self.window), raw=X,
-            decoder=getattr(through, "decoder", None), firing_rate=getattr(through, "firing_rate", None), scale=X.scale,
-            transform="none" if rate else self.transform_values, seed=self.seed)
+            decoder=getattr(through, "decoder", None), firing_rate=getattr(through, "firing_rate", None),
+            scale=scale_of(X, through), transform="none" if rate else self.transform_values, seed=self.seed)
 
     def _labels(self, X, y):
         if y is None:

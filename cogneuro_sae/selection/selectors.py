@@ -102,8 +102,7 @@ class ThresholdedFeatures(Selector):
             passing = ranking.map.value[ranking.order] >= self.threshold
         else:
             tested = permuted_map(self.criterion, X, y, groups, sources=sources, permutations=self.permutations,
-                                  seed=self.seed, tail="two-sided" if (ranking.signs < 0).any() else "positive",
-                                  **(self.params or {}))
+                                  seed=self.seed, signed=self._signed(X), **(self.params or {}))
             self.map_ = tested
             passing = tested.threshold(self.alpha, by=self.by)[ranking.order]
         self._keep(ranking.order[passing], X.shape[1])
