@@ -154,9 +154,12 @@ def report(
     debug: DebugOption = False,
 ) -> None:
     """Make a results folder's figures and report again from its tables."""
-    from cogneuro_sae.report import build_report
+    from cogneuro_sae.report import build_report, report_problems
 
-    done(build_report(folder))
+    page = build_report(folder)
+    for problem in report_problems(folder):
+        say(f"warning: {plain(problem)}")
+    done(page)
 
 
 @app.command()

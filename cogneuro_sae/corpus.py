@@ -179,9 +179,9 @@ def _text_files(reference, base, exclude) -> tuple[Path, list[Path]]:
             raise InputError("is not a text file this reads", where=str(root), allowed=", ".join(READERS))
         return root, [root]
     if not root.is_dir():
-        raise InputError(f"no corpus {str(reference)!r}", where=str(root),
+        raise InputError(f"no corpus {str(reference)!r}",
                          allowed=f"{', '.join(shipped) or 'no shipped name'}, or a file or folder of "
-                                 f"{', '.join(READERS)}", do="check the path")
+                                 f"{', '.join(READERS)}", do=f"looked in {root.resolve()}")
     paths = [path for path in sorted(root.rglob("*")) if path.is_file() and _reader(path)]
     paths = [path for path in paths if not any(fnmatch(path.relative_to(root).as_posix(), mark) for mark in exclude)]
     if not paths:

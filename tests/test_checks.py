@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cogneuro_sae.stimuli import SURFACE, StimulusSet
+from cogneuro_sae.stimuli.checks import _baseline_lines
 from cogneuro_sae.stimuli.measures import MEASURES, compare_measures, nuisance_measures
 from cogneuro_sae.stimuli.overlap import cell_overlap, near_pairs, shared_frames
 from cogneuro_sae.stimuli.surface import cross_validated
@@ -103,6 +105,17 @@ def test_small_and_unbalanced_sets(quick):
     few = make(m=4, far=4).check()
     assert "4 items on one side; 5 folds need at least 10" in found(few, "items")
     assert "warning" in levels(few, "design") and "smallest p" in found(few, "design")
+    assert "no p can reach 0.05, so `map` will refuse the set and `compare` will refuse it or give no p: at least 6 " \
+           "for a two-sided swap test, 10 items for a comparison with 5 folds" in found(few, "design")
+    assert "no p can reach" not in found(make(m=6).check(), "design")
+
+
+@pytest.mark.parametrize("m, small", [(3, True), (4, False)])
+def test_a_set_of_single_texts_needs_four_on_each_side(quick, m, small):
+    frame = pd.DataFrame({"text": sentences(2 * m, 0), "condition": ["a", "b"] * m})
+    stimuli = StimulusSet.from_frame(frame, name="s", concept="glee", contrasts={"main": "a - b"}, independent=True)
+    text = found(stimuli.check(), "design")
+    assert ("at least 4 on each side for a two-sided test of labels, 10 items" in text) == small
 
 
 def test_tokens_when_a_tokenizer_is_given(quick):
@@ -212,6 +225,34 @@ def test_cross_validation_against_a_plain_loop():
             assert not set(groups[train]) & set(groups[test])
     result = cross_validated("bag_of_words", list(texts), y, groups, design.cells, repeats=2)
     assert result.auroc == pytest.approx(np.mean(scores)) and result.folds == 10
+
+
+def test_the_range_over_repeats_is_that_of_their_means():
+    design, stimuli = make(m=10).design(), make(m=10)
+    texts = [stimuli.texts[row] for row in design.rows]
+    single = [cross_validated("length", texts, design.y, design.groups, design.cells, repeats=1, seed=seed).auroc
+              for seed in range(5)]
+    result = cross_validated("length", texts, design.y, design.groups, design.cells)
+    assert (result.lowest, result.highest) == pytest.approx((min(single), max(single))) and result.repeats == 5
+    assert result.lowest < result.auroc < result.highest
+
+
+@pytest.mark.parametrize("auroc, lowest, highest, matched, level, text", [
+    (0.6, 0.55, 0.64, True, "ok", "AUROC 0.60 [0.55-0.64 over 5 repeats]; below the threshold 0.65"),
+    (0.64, 0.6, 0.69, True, "ok", "; below the threshold 0.65, though not in every repeat"),
+    (0.66, 0.61, 0.69, True, "warning", "[0.61-0.69 over 5 repeats]; not below the threshold 0.65, though not in every "
+                                        "repeat: surface form tells the two apart"),
+    (0.8, 0.7, 0.9, False, "note", "; not below the threshold 0.65: surface form tells the two apart"),
+    (0.3, 0.2, 0.35, True, "ok",
+     "threshold 0.65 (below .5 is what exact counterbalancing of words does; it counts as .5)"),
+    (0.3, 0.2, 0.35, False, "ok", "below the threshold 0.65"),
+    (0.4, 0.3, 0.45, True, "ok", "below the threshold 0.65"),
+])
+def test_the_surface_verdict_tells_threshold_and_range(auroc, lowest, highest, matched, level, text):
+    row = {"baseline": "bag_of_words", "auroc": auroc, "lowest": lowest, "highest": highest, "repeats": 5,
+           "pair_accuracy": float("nan"), "reason": ""}
+    line, = _baseline_lines([row], "a - b", SimpleNamespace(matched=matched))
+    assert line.level == level and line.text.endswith(text)
 
 
 def test_pipelines_hold_nothing_fitted():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,12 @@ from scipy.stats import ttest_1samp
 from cogneuro_sae.concept_map import MapConfig, describe_concept, load_map_config, map_concept
 from cogneuro_sae.concept_map.geometry import _fit_row
 from cogneuro_sae.concept_map.map_config import SCORES
+from cogneuro_sae.concept_map.maps import _passing, feature_table
 from cogneuro_sae.concept_map.view import strongest_per_text
 from cogneuro_sae.contrasts import CONTRASTS
-from cogneuro_sae.errors import InputError
+from cogneuro_sae.errors import InputError, SetupError
+from cogneuro_sae.feature_map import FeatureMap
+from cogneuro_sae.interrupts import Interrupted
 from cogneuro_sae.report import build_report
 from cogneuro_sae.report.folder import read_maps, read_run, read_table
 from cogneuro_sae.responses import Responses
@@ -240,12 +244,12 @@ def test_wrong_responses_are_refused_and_a_failure_leaves_its_trace(place, monke
         map_concept(a_config(folder), out=folder / "results")
     assert not (folder / "results").exists()
     make_responses(stimuli).save(folder / "recorded.npz")
-    from cogneuro_sae.concept_map import run
+    from cogneuro_sae.concept_map import making
 
     def broken(*_):
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(run, "feature_table", broken)
+    monkeypatch.setattr(making, "feature_table", broken)
     with pytest.raises(ZeroDivisionError):
         map_concept(a_config(folder), out=folder / "results")
     made = next((folder / "results" / "tiny").iterdir())
@@ -261,6 +265,95 @@ def test_a_foreign_folder_is_never_written_to(place):
     with pytest.raises(InputError, match="something else"):
         map_concept(a_config(folder), out=folder / "results")
     assert [p.name for p in made.iterdir()] == ["thesis.doc"]
+
+
+@pytest.mark.parametrize("kind, error", [("file", InputError), ("below a file", InputError), ("proc", SetupError), ("readonly", SetupError)])
+def test_a_place_that_cannot_hold_results_is_refused_before_anything_is_loaded(place, monkeypatch, kind, error):
+    folder, _ = place
+    (folder / "taken").write_text("mine")
+    out = {"file": folder / "taken", "below a file": folder / "taken" / "deeper", "proc": "/proc/x", "readonly": folder / "ro"}[kind]
+    if kind == "readonly":
+        monkeypatch.setattr("os.access", lambda path, mode: False)
+    if kind == "proc" and not Path("/proc").is_dir():
+        pytest.skip("no /proc here")
+    monkeypatch.setattr("cogneuro_sae.concept_map.making.prepare", lambda *_, **__: pytest.fail("loaded before the check"))
+    before = sorted(p.name for p in folder.rglob("*"))
+    with pytest.raises(error, match="another --out"):
+        map_concept(a_config(folder), out=out)
+    assert sorted(p.name for p in folder.rglob("*")) == before and (folder / "taken").read_text() == "mine"
+
+
+def test_finished_maps_in_a_read_only_folder_are_still_found(place, monkeypatch):
+    folder, _ = place
+    made = map_concept(a_config(folder), out=folder / "results")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert map_concept(a_config(folder), out=folder / "results") == made
+
+
+def test_ctrl_c_says_what_to_do_and_leaves_nothing_that_looks_finished(place, monkeypatch):
+    folder, _ = place
+    from cogneuro_sae.concept_map import making
+
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "describe_concept", pressed)
+    with pytest.raises(Interrupted, match="interrupted.*run the same command again") as caught:
+        map_concept(a_config(folder), out=folder / "results")
+    assert caught.value.exit_code == 130
+    assert not list((folder / "results").rglob("provenance.json"))
+    monkeypatch.undo()
+    monkeypatch.setattr(StimulusSet, "check", lambda self, **_: NoChecks())
+    assert (map_concept(a_config(folder), out=folder / "results") / "provenance.json").is_file()
+
+
+def test_a_set_too_small_to_test_is_refused_at_once_and_its_advice_works(tmp_path, monkeypatch):
+    monkeypatch.setattr(StimulusSet, "check", lambda self, **_: NoChecks())
+    text = write_set(tmp_path).read_text("utf-8")
+    head, *items = text.split("  - item: ")
+    (tmp_path / "tiny.yaml").write_text("  - item: ".join([head.replace("[at-tower]", "[]"), *items[:2], items[3], *items[-4:]]), "utf-8")
+    make_responses(StimulusSet.from_yaml(tmp_path / "tiny.yaml")).save(tmp_path / "recorded.npz")
+    for dry_run in (True, False):
+        with pytest.raises(InputError, match="permutations=0"):
+            map_concept(a_config(tmp_path), out=tmp_path / "results", dry_run=dry_run)
+    assert not (tmp_path / "results").exists()
+    said = []
+    made = map_concept(a_config(tmp_path, permutations=0), out=tmp_path / "results", progress=said.append)
+    assert all(fmap.pvalue is None for fmap in read_maps(made / "maps" / "tiny.npz").values())
+    assert any("no p (permutations: 0)" in line for line in said)
+    shown = build_report(made).read_text("utf-8")
+    assert "could not be written" not in shown and "made without permutations" in shown
+
+
+def two_sided(value, p_fwe, **more):
+    value = np.array(value)
+    return FeatureMap(value, "auroc", pvalue=np.array(p_fwe), p_fwe=np.array(p_fwe), direction=np.sign(value - 0.5), center=0.5,
+                      info={"tail": "two-sided", **more})
+
+
+def test_the_strongest_features_hold_significant_ones_of_either_direction():
+    fmap = two_sided([0.9, 0.8, 0.7, 0.42, 0.1, np.nan], [0.9, 0.9, 0.9, 0.01, 0.9, np.nan])
+    found = feature_table("c", {"auroc": fmap}, 2)
+    assert found["feature"].tolist() == [3, 0, 4, 1] and found["side"].tolist() == ["low", "high", "low", "high"]
+    assert found["rank"].tolist() == [1, 2, 3, 4]
+    one_sided = FeatureMap(np.array([-1.0, 2.0, 3.0]), "rsa_discriminative", pvalue=np.ones(3), p_fwe=np.ones(3), info={"tail": "positive"})
+    assert feature_table("c", {"rsa_discriminative": one_sided}, 2)["feature"].tolist() == [2, 1]
+
+
+def test_progress_counts_out_of_the_features_that_were_tested():
+    value = np.linspace(0, 1, 3000)
+    p = np.where(np.arange(3000) < 2965, 0.9, np.nan)
+    assert _passing("auroc", two_sided(value, p)) == "auroc: 0 of 2,965 tested features with p_FWE <= 0.05"
+
+
+def test_two_conditions_give_one_bar_for_their_one_model(place):
+    folder, stimuli = place
+    keep = np.flatnonzero((stimuli.table["condition"] != "far").to_numpy() & (stimuli.table["split"] != "confirm").to_numpy())
+    view = describe_concept(folder / "two", stimuli=stimuli, design=stimuli.design(), responses=make_responses(stimuli)[keep],
+                            rows=keep, selected=[PLANTED, 0, 1])
+    fits = read_table(view / "fits.csv")
+    assert fits.groupby("rdm")["model"].apply(list).tolist() == [["target against foil"]] * 2
+    assert fits["fit"].notna().all() and fits["ceiling_low"].notna().all()
 
 
 @pytest.mark.slow

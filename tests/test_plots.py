@@ -180,3 +180,23 @@ def test_a_missing_glyph_is_one_note_not_a_flood():
         ax.figure.canvas.draw()
         ax.figure.canvas.draw()
     assert len(notes) == 1 and "no glyph" in notes[0]
+
+
+@pytest.mark.parametrize("measure", ["auroc", "pair_accuracy"])
+def test_an_axis_from_0_to_1_ends_there(measure):
+    cells = some_cells().assign(**{measure: 0.97, f"{measure}_low": -0.2, f"{measure}_high": 1.0})
+    low, high = plots.comparison(cells, measure=measure).get_xlim()
+    assert low >= 0 and high <= 1
+    low, high = plots.auroc_over_k(cells, measure=measure).get_ylim()
+    assert low >= 0 and high <= 1
+    free = plots.comparison(some_cells().assign(log_loss=2.0, log_loss_low=1.5, log_loss_high=2.5), measure="log_loss")
+    assert free.get_xlim()[1] > 2.5
+
+
+@pytest.mark.parametrize("draw", [lambda: plots.feature_map(a_map()), lambda: plots.p_value_histogram(a_map())])
+def test_legends_stay_readable_at_380_pixels(draw):
+    ax = draw()
+    ax.figure.canvas.draw()
+    box = ax.figure.get_tightbbox(ax.figure.canvas.get_renderer())
+    pixels_per_inch = 380 / box.width
+    assert all(text.get_fontsize() / 72 * pixels_per_inch >= 11 for text in ax.get_legend().get_texts())

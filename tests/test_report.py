@@ -12,13 +12,17 @@ from cogneuro_sae import files
 from cogneuro_sae.concept_map.writing import write_csv, write_npz
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.feature_map import FeatureMap
-from cogneuro_sae.report import build, build_report
+from cogneuro_sae.report import build, build_report, report_problems
 from cogneuro_sae.report.folder import read_run, read_table
+from cogneuro_sae.report.mapping import inference_table
 from cogneuro_sae.report.methods_text import REFERENCES, methods_text
+from cogneuro_sae.report.outcomes import constant_readouts
+from cogneuro_sae.report.summary import map_lines
 
 HOSTILE = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "$x^$ and $\\frac{", "[/] [red]", "\x1b[31mred\x07",
            "\u6210\u5c31 \u0646\u062c\u0627\u062d", "=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "{{ 7*7 }} {% if %}"]
 SECTIONS = ["summary", "stimuli", "responses", "sae", "maps", "rsa", "comparison", "methods", "errors", "provenance"]
+OF_A_MAP = [name for name in SECTIONS if name != "comparison"]
 N = 60
 
 
@@ -113,7 +117,7 @@ def test_a_map_report_has_all_sections_in_order_and_needs_nothing_from_outside(t
     path = build_report(fake_map_folder(tmp_path))
     page = Page(path.read_text("utf-8"))
     assert path == tmp_path / "report.html"
-    assert page.ids == SECTIONS
+    assert page.ids == OF_A_MAP
     assert all(source.startswith(("#", "data:image/png;base64,")) for source in page.sources)
     assert "script" not in page.tags and "iframe" not in page.tags and "link" not in page.tags
     assert not re.search(r"url\(|@import|https?://", path.read_text("utf-8").split("<style>")[1].split("</style>")[0])
@@ -129,7 +133,7 @@ def test_a_map_report_has_all_sections_in_order_and_needs_nothing_from_outside(t
 def test_hostile_text_appears_literally(tmp_path):
     raw = build_report(fake_map_folder(tmp_path, texts=HOSTILE, concept=" | ".join(HOSTILE))).read_text("utf-8")
     page = Page(raw)
-    assert page.ids == SECTIONS and "script" not in page.tags and page.handlers == []
+    assert page.ids == OF_A_MAP and "script" not in page.tags and page.handlers == []
     assert page.tags.count("img") == page.tags.count("figure")
     shown = " ".join(page.text)
     for text in HOSTILE:
@@ -146,7 +150,7 @@ def test_a_partial_folder_still_gives_a_report(tmp_path):
     (tmp_path / "view" / "tiny" / "checks.json").write_text("{\"lines\": [")
     page = Page(build_report(tmp_path).read_text("utf-8"))
     shown = " ".join(page.text)
-    assert page.ids == SECTIONS
+    assert page.ids == OF_A_MAP
     assert "unfinished run" in shown and "provenance.json is missing" in shown
     assert "tiny.npz cannot be read" in shown and "checks.json cannot be read" in shown
 
@@ -154,17 +158,21 @@ def test_a_partial_folder_still_gives_a_report(tmp_path):
 def test_the_smallest_folder_gives_a_report(tmp_path):
     files.write_text(tmp_path / "config.yaml", "name: tiny\n")
     page = Page(build_report(tmp_path).read_text("utf-8"))
-    assert page.ids == SECTIONS and "did not finish" in " ".join(page.text)
+    assert page.ids == OF_A_MAP and "did not finish" in " ".join(page.text)
 
 
 @pytest.mark.slow
-def test_a_section_that_fails_is_named_and_the_others_stand(tmp_path, monkeypatch):
+def test_a_section_that_fails_is_named_and_the_others_stand(tmp_path, monkeypatch, caplog):
     def broken(run):
         raise ZeroDivisionError("<b>planted</b>")
 
     monkeypatch.setitem(build.SECTIONS, "rsa", ("RSA", broken))
     shown = " ".join(Page(build_report(fake_map_folder(tmp_path)).read_text("utf-8")).text)
-    assert "section RSA: ZeroDivisionError: <b>planted</b>" in shown
+    assert "the section RSA could not be written" in shown
+    assert "ZeroDivisionError" not in shown and "Traceback" not in shown
+    assert "ZeroDivisionError: <b>planted</b>" in (tmp_path / "log.txt").read_text("utf-8")
+    assert any("the section RSA could not be written" in found.getMessage() and found.levelname == "WARNING" and not found.exc_info
+               for found in caplog.records)
     assert "4 of 50 tested features" in shown
 
 
@@ -284,3 +292,90 @@ def test_failed_rows_are_counted_in_the_errors_section(tmp_path):
     table.to_csv(tmp_path / "table.csv", index=False)
     shown = " ".join(Page(build_report(tmp_path).read_text("utf-8")).text)
     assert "tiny, max_any: 3 rows failed: no <b>feature</b>" in shown
+
+
+def test_the_summary_counts_what_the_map_counts_and_says_which_side(tmp_path):
+    fake_map_folder(tmp_path)
+    found = fake_map("rsa_discriminative", passing=5)
+    direction = np.where(np.arange(N) < 2, 1, -1)
+    found = FeatureMap(found.value, found.name, pvalue=found.pvalue, p_fwe=found.p_fwe, direction=direction, info={"tail": "positive"})
+    foil = fake_map("auroc", passing=0)
+    p_fwe = np.where(np.arange(N) == 7, 0.001, foil.p_fwe)
+    value = np.where(np.arange(N) == 7, -9.0, foil.value)
+    maps = {"paired_t": fake_map(passing=0), "auroc": FeatureMap(value, "auroc", pvalue=foil.pvalue, p_fwe=p_fwe, info=foil.info),
+            "rsa_discriminative": found}
+    write_npz(tmp_path / "maps" / "tiny.npz", {k: a for name, fmap in maps.items() for k, a in fmap.to_arrays(f"{name}/").items()})
+    lines = map_lines(read_run(tmp_path))
+    assert "5 of 50 testable features have D_near > 0" in lines[2]
+    assert "of which 2 fire more on targets and 3 more on foils" in lines[2] and "word-by-word profiles" in lines[2]
+    assert "paired_t: none of 50" in lines[0] and "auroc: 0 of 50 tested features respond more" in lines[1]
+    assert "1 less" in lines[1] and "feature 7" in lines[1] and "foil's side" in lines[1]
+    assert not any("evidence of absence" in line for line in lines)
+    row = inference_table({"rsa_discriminative": found}).rows[0]
+    assert row[2:5] == ["5", "2", "3"]
+
+
+DAMAGE = {
+    "torn table": (lambda folder: (folder / "table.csv").write_bytes((folder / "table.csv").read_bytes()[:-40]), "table.csv cannot be read"),
+    "other columns": (lambda folder: (folder / "cells.csv").write_text("a,b\n1,2\n"), "lacks the columns concept"),
+    "text for numbers": (lambda folder: pd.read_csv(folder / "nested.csv").assign(auroc="high").to_csv(folder / "nested.csv", index=False),
+                         "text where numbers belong (column auroc)"),
+    "empty tests": (lambda folder: (folder / "tests.csv").write_bytes(b""), "tests.csv cannot be read"),
+    "binary table": (lambda folder: (folder / "table.csv").write_bytes(b"\xff\xfe\x00" * 50), "table.csv cannot be read"),
+    "a list for config": (lambda folder: (folder / "config.yaml").write_text("- a\n"), "config.yaml cannot be read"),
+    "no provenance": (lambda folder: (folder / "provenance.json").unlink(), "provenance.json is missing: the run did not finish"),
+    "a list for provenance": (lambda folder: (folder / "provenance.json").write_text("[]"), "provenance.json cannot be read"),
+    "no table": (lambda folder: (folder / "table.csv").unlink(), "table.csv is missing although the run finished"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_comparison_gives_a_report_that_says_so_in_plain_words(tmp_path, what, capsys):
+    spoil, wanted = DAMAGE[what]
+    spoil(fake_compare_folder(tmp_path, beyond=0.0))
+    shown = " ".join(Page(build_report(tmp_path).read_text("utf-8")).text)
+    assert wanted in shown and "could not be written" not in shown
+    assert not re.search(r"Traceback|\w+Error\b", shown)
+    assert any(wanted in line for line in report_problems(tmp_path)) and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name, wanted", [("maps/tiny.npz", "there is no map of tiny to show"), ("features.csv", "features.csv is missing"),
+                                          ("provenance.json", "did not finish")])
+def test_a_map_without_one_of_its_parts_says_so(tmp_path, name, wanted):
+    fake_map_folder(tmp_path)
+    assert report_problems(tmp_path) == []
+    (tmp_path / name).unlink()
+    assert any(wanted in line for line in report_problems(tmp_path))
+    shown = " ".join(Page(build_report(tmp_path).read_text("utf-8")).text)
+    assert wanted in shown and "could not be written" not in shown and not re.search(r"Traceback|\w+Error\b", shown)
+
+
+def test_words_are_explained_where_they_first_appear(tmp_path):
+    shown = " ".join(Page(build_report(fake_map_folder(tmp_path / "map")).read_text("utf-8")).text)
+    assert "|G|: number of relabellings" in shown and shown.index("word-by-word profiles") < shown.index("Stimuli", shown.index("D_near"))
+    assert "A fit near 0 is not good".lower() in shown.lower() and "Colours are scaled for each feature" in shown
+    shown = " ".join(Page(build_report(fake_compare_folder(tmp_path / "compare", beyond=0.0)).read_text("utf-8")).text)
+    assert "Floor: what surface form alone" in shown and "skyline: what a probe on all units" in shown
+
+
+def test_profiles_scale_every_feature_by_itself(tmp_path, monkeypatch):
+    from cogneuro_sae.report import mapping
+
+    drawn = []
+    monkeypatch.setattr(mapping, "response_profiles", lambda frame, **more: drawn.append((frame, more)))
+    monkeypatch.setattr(mapping, "figure", lambda *_, **__: None)
+    profiles = pd.DataFrame([("a", 0, "x", 1, 1000.0), ("a", 0, "x", 2, 0.5), ("a", 0, "x", 3, 0.0), ("b", 0, "y", 1, 10.0),
+                             ("b", 0, "y", 2, 1.0), ("b", 0, "y", 3, 0.0)], columns=["id", "position", "token", "feature", "value"])
+    mapping._profiles(read_run(fake_map_folder(tmp_path)), "tiny", profiles)
+    assert [frame.to_numpy().tolist() for frame, _ in drawn] == [[[1.0, 0.5, 0.0]], [[0.01, 1.0, 0.0]]]
+    assert list(drawn[0][0].columns) == ["1 (max 1e+03)", "2 (max 1)", "3 (max 0)"] and drawn[0][1]["limit"] == 1.0
+
+
+def test_a_constant_read_out_is_named(tmp_path):
+    fake_compare_folder(tmp_path, beyond=0.0)
+    table = pd.read_csv(tmp_path / "table.csv")
+    table.loc[(table["kind"] == "method") & (table["representation"] == "raw"), "auroc"] = 0.5
+    table.to_csv(tmp_path / "table.csv", index=False)
+    found = constant_readouts(read_run(tmp_path))
+    assert len(found) == 1 and "read-out constant in 10 of 10 folds" in found[0] and "raw" in found[0]
+    assert found[0] in " ".join(Page(build_report(tmp_path).read_text("utf-8")).text)

@@ -184,7 +184,8 @@ FAULTS = {
     "items and table": (GOOD + "table: t.csv\n", ["both `items` and `table`"]),
     "one condition": (HEAD + "conditions: {target: a}\ncontrasts: {main: target}\nitems: [{item: a, target: [b]}]\n",
                       ["4: conditions: only one condition, 'target'"]),
-    "no contrast": (GOOD.replace("contrasts: {main: target - near}", "contrasts: {}"), ["5: contrasts: is empty"]),
+    "no contrast": (GOOD.replace("contrasts: {main: target - near}", "contrasts: {}"),
+                    ["5: contrasts: is empty; give at least one contrast, e.g. main: target - near"]),
     "items a text": (HEAD + CONDITIONS + "items: text\n", ["6: items: expected a list, found the text 'text'"]),
     "texts a text": (GOOD.replace("[He sat down.]", "He sat down."),
                      ["8: items[0].target: expected a list of texts, found the text 'He sat down.'"]),
@@ -301,6 +302,43 @@ def test_faults_of_tables(tmp_path, text, message):
     found = faults(tmp_path,
                    HEAD + "conditions: {target: a, near: b}\ncontrasts: {main: target - near}\ntable: table.csv\n")
     assert message in found[0]
+
+
+@pytest.mark.parametrize("name, sign, message", [
+    ("table.csv", ";", "separated by ';'; save it with commas, or as .tsv for tabs"),
+    ("table.csv", "\t", "separated by tabs; save it with commas, or as .tsv for tabs"),
+    ("table.tsv", ",", "separated by ','; save it with tabs, or as .csv for commas"),
+    ("table.tsv", ";", "separated by ';'; save it with tabs, or as .csv for commas"),
+])
+def test_a_table_with_another_separator_is_told_so(tmp_path, name, sign, message):
+    rows = [["text", "item", "condition"], ["A, b; c.", "i", "target"], ["D", "i", "near"]]
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + "\r\n".join(map(sign.join, rows)).encode())
+    head = HEAD + "conditions: {target: a, near: b}\ncontrasts: {main: target - near}\n"
+    assert faults(tmp_path, head + f"table: {name}\n") == [f"{tmp_path}/{name}:1: {message}"]
+
+
+def test_other_signs_in_a_good_header_are_no_separators(tmp_path):
+    (tmp_path / "table.csv").write_text("text,item,condition,a;b;c;d;e\nx,i,target,1\ny,i,near,2\n")
+    head = HEAD + "conditions: {target: a, near: b}\ncontrasts: {main: target - near}\ntable: table.csv\n"
+    assert read(tmp_path, head).covariates == ("a;b;c;d;e",)
+
+
+def test_missing_columns_come_once_with_what_was_found(tmp_path):
+    (tmp_path / "table.csv").write_text("Text,Item,Condition\na,b,target\nc,b,near\n")
+    head = HEAD + "conditions: {target: a, near: b}\ncontrasts: {main: target - near}\n"
+    assert faults(tmp_path, head + "table: table.csv\n") == [
+        f"{tmp_path}/table.csv: the columns 'text', 'item', 'condition' are missing, found Text, Item, Condition; "
+        "names are in small letters (did you mean 'text' for 'Text', 'item' for 'Item', 'condition' for 'Condition'?)"]
+    frame = pd.DataFrame({"text": ["a b"], "item": ["i"], "Condition": ["p"]})
+    with pytest.raises(InputError) as caught:
+        StimulusSet.from_frame(frame, name="f", concept="c", contrasts={"main": "p - q"})
+    assert str(caught.value) == ("DataFrame 'f': the column 'condition' is missing, found text, item, Condition; names "
+                                 "are in small letters (did you mean 'condition' for 'Condition'?)")
+
+
+def test_allowed_keys_of_leaves_and_of_the_file_are_told_once_each(tmp_path):
+    found = faults(tmp_path, GOOD.replace("[He sat down.]", "[{text: a, spam: b, idd: c}]") + "colour: red\nsiz: 3\n")
+    assert [error.count("allowed") for error in found] == [1, 0, 1, 0], found
 
 
 RDM_FAULTS = {

@@ -93,14 +93,27 @@ def describe_geometry(given: Geometry) -> Described:
         X = np.stack([given.X[rows][:, features].mean(axis=0) for rows in cells["rows"]])
         active = np.ptp(X, axis=1) > 0
         if not active.all():
-            notes.append(f"{name}: {int((~active).sum())} of {len(X)} cells have no pattern (none of the features is active, or "
+            notes.append(f"{name}: {int((~active).sum())} of {len(X)} cells have no pattern (none of the features is "
+                         f"active, or "
                          "all equally), so their dissimilarities are missing")
         if active.sum() < FEWEST:
             continue
         arrays[f"data.{name}"] = _with_gaps(data_rdm(X[active], metric=METRIC).get_matrices()[0], active)
-        fits.append(_ceiling_row(given, name, features))
-        fits += [_fit_row(name, model, arrays[f"data.{name}"], vector, cells) for model, vector in models.items()]
+        ceiling = _ceiling_row(given, name, features)
+        rows = [_fit_row(name, model, arrays[f"data.{name}"], vector, cells) for model, vector in models.items()]
+        fits += [_one_model(ceiling, rows[0]), *rows[1:]] if _two_conditions(cells) else [ceiling, *rows]
     return Described(arrays, pd.DataFrame(fits, columns=FIT_COLUMNS), _roi(given, notes))
+
+
+def _two_conditions(cells: pd.DataFrame) -> bool:
+    """Whether target against foil and target against rest are one and the same model."""
+    return cells["condition"].nunique() == 2
+
+
+def _one_model(ceiling: dict, fit: dict) -> dict:
+    """One row where both are of one model: that with the ceiling, or the plain fit where there is none."""
+    return ceiling if np.isfinite(ceiling["fit"]) else {**fit,
+                                                        "note": "; ".join(filter(None, (fit["note"], ceiling["note"])))}
 
 
 def _with_gaps(matrix: np.ndarray, active: np.ndarray) -> np.ndarray:
@@ -113,7 +126,8 @@ def _with_gaps(matrix: np.ndarray, active: np.ndarray) -> np.ndarray:
 def _cells(given: Geometry) -> pd.DataFrame:
     """Item, condition and rows of each cell, sorted by condition."""
     table = given.table.assign(row=np.arange(len(given.table)))
-    cells = table.groupby(["item", "condition"], sort=False).agg(rows=("row", list), grade=("grade", "first")).reset_index()
+    cells = table.groupby(["item", "condition"], sort=False).agg(rows=("row", list),
+                                                                 grade=("grade", "first")).reset_index()
     order = {name: place for place, name in enumerate(given.stimuli.conditions)}
     cells = cells.iloc[np.argsort(cells["condition"].map(order), kind="stable")]
     return cells.set_index(cells["item"] + "." + cells["condition"])
@@ -122,7 +136,7 @@ def _cells(given: Geometry) -> pd.DataFrame:
 def _models(given: Geometry, cells: pd.DataFrame) -> dict[str, np.ndarray]:
     weights = dict(zip(given.design.conditions, given.design.weights, strict=True))
     target = np.array([weights.get(name, 0) > 0 for name in cells["condition"]]).astype(int)
-    labels = {"categorical": ("target against rest", target)}
+    labels = {"categorical": ("target against foil" if _two_conditions(cells) else "target against rest", target)}
     if cells["condition"].nunique() > 2:
         labels["factorial"] = ("conditions", cells["condition"].to_numpy())
     grades = pd.to_numeric(cells["grade"], errors="coerce").to_numpy(float)
@@ -155,16 +169,19 @@ def _fit_row(name: str, model: str, data: np.ndarray, vector: np.ndarray, cells:
     pair = [RDMs(dissimilarities=np.where(across, values, np.nan)[None]) for values in (data, vector)]
     constant = not across.any() or np.ptp(vector[across]) == 0
     fit = np.nan if constant else float(compare(*pair, method="corr")[0, 0])
-    return {"rdm": name, "texts": "all conditions", "model": model, "fit": fit, "ceiling_low": np.nan, "ceiling_high": np.nan,
+    return {"rdm": name, "texts": "all conditions", "model": model, "fit": fit, "ceiling_low": np.nan,
+            "ceiling_high": np.nan,
             "n": len(cells), "note": "the model does not vary over these pairs" if constant else ""}
 
 
 def _ceiling_row(given: Geometry, name: str, features: np.ndarray) -> dict:
     design = given.design
-    row = {"rdm": name, "texts": design.expression, "model": "target against foil", "fit": np.nan, "ceiling_low": np.nan,
+    row = {"rdm": name, "texts": design.expression, "model": "target against foil", "fit": np.nan,
+           "ceiling_low": np.nan,
            "ceiling_high": np.nan, "n": len(set(design.cells.tolist())), "note": ""}
     try:
-        found = paraphrase_ceiling(given.X[given.rows][:, features], design, "categorical", draws=DRAWS, seed=given.seed)
+        found = paraphrase_ceiling(given.X[given.rows][:, features], design, "categorical", draws=DRAWS,
+                                   seed=given.seed)
     except InputError as error:
         return {**row, "note": f"no ceiling: {error}"}
     return {**row, "fit": found.fit, "ceiling_low": found.lower, "ceiling_high": found.upper,
@@ -176,7 +193,8 @@ def _roi(given: Geometry, notes: list[str]) -> dict:
     score = "paired_t" if paired else "welch_t"
     size = max(FEWEST, len(given.selected))
     try:
-        found = roi_rsa(given.X[given.rows], given.design, localise=lambda X, design: contrast_map(X, design, score=score),
+        found = roi_rsa(given.X[given.rows], given.design, localise=lambda X,
+                        design: contrast_map(X, design, score=score),
                         n_features=size, halves=HALVES, score="discriminative", seed=given.seed)
     except InputError as error:
         return {"notes": [*notes, f"no ROI-selected RSA: {error}"]}

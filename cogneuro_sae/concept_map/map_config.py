@@ -15,6 +15,7 @@ from cogneuro_sae.errors import InputError, unknown_name
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 WINDOW = re.compile(r"all|span|first\([1-9]\d{0,8}\)|center\(\d{1,9}\)")
+FEWEST = 19
 # names of contrasts.CONTRASTS, kept here so that a config error does not wait for scipy; a test holds the two together
 SCORES = ("paired_t", "welch_t", "hedges_g", "auroc", "mean_difference", "rate_difference")
 
@@ -46,8 +47,8 @@ class MapConfig(StrictModel):
     """Univariate scores; left out: paired_t (matched design) or welch_t, and auroc."""
     rsa: Listed[Literal["discriminative", "categorical", "coherence"]] = ("discriminative", "categorical")
     """Per-feature RSA scores: categorical on pooled values, the others on token profiles."""
-    permutations: int = pydantic.Field(default=1000, ge=19, le=1_000_000)
-    """Labellings drawn when the design has more; 10,000 for a final report."""
+    permutations: int = pydantic.Field(default=1000, ge=0, le=1_000_000)
+    """Labellings drawn when the design has more; 10,000 for a final report; 0: maps without p, descriptive."""
     top: int = pydantic.Field(default=10, ge=2, le=200)
     """How many of the strongest features are described."""
 
@@ -57,6 +58,14 @@ class MapConfig(StrictModel):
         value = re.sub(r"\s", "", value)
         if not WINDOW.fullmatch(value):
             raise unknown_name("window", value, ("all", "first(n)", "center(d)", "span"))
+        return value
+
+    @pydantic.field_validator("permutations")
+    @classmethod
+    def _permutations(cls, value: int) -> int:
+        if 0 < value < FEWEST:
+            raise InputError(f"permutations is {value}, too few for p <= .05", allowed=f"0 (maps without p) or "
+                                                                                       f"{FEWEST} and more")
         return value
 
     @pydantic.field_validator("scores")
@@ -120,6 +129,7 @@ def _anchored(data: dict, base: Path) -> dict:
     anchored = dict(data)
     for key in ("stimuli", "responses", "model", "representation"):
         value = data.get(key)
-        if isinstance(value, str) and value.strip() and len(value) < 1000 and "\x00" not in value and (base / value).exists():
+        if isinstance(value,
+                      str) and value.strip() and len(value) < 1000 and "\x00" not in value and (base / value).exists():
             anchored[key] = str((base / value).resolve())
     return anchored

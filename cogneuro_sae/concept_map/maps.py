@@ -67,8 +67,43 @@ def make_maps(inputs: Inputs, responses: Responses, rows: np.ndarray,
 
 
 def _passing(name: str, fmap: FeatureMap) -> str:
-    count = 0 if fmap.p_fwe is None else int(fmap.threshold(ALPHA).sum())
-    return f"{name}: {count} of {len(fmap)} features with p_FWE <= {ALPHA:g}"
+    if fmap.pvalue is None:
+        return f"{name}: {int(np.isfinite(fmap.value).sum()):,} features, no p (permutations: 0)"
+    tested = int(np.isfinite(fmap.pvalue).sum())
+    return f"{name}: {int(fmap.threshold(ALPHA).sum()):,} of {tested:,} tested features with p_FWE <= {ALPHA:g}"
+
+
+def strongest(fmap: FeatureMap, n: int) -> pd.DataFrame:
+    """Return the strongest features of a map: significant ones first, in a two-sided map up to `n` of either direction.
+
+    Parameters
+    ----------
+    fmap : FeatureMap
+        Any map.
+    n : int
+        How many per direction.
+
+    Returns
+    -------
+    DataFrame
+        `rank` from 1, `side` ("high" or "low": which side of the score's value without effect), then the columns of
+        `FeatureMap.to_frame`.
+    """
+    passed = np.zeros(len(fmap), bool) if fmap.p_fwe is None else fmap.threshold(ALPHA)
+    away = fmap.value - fmap.center
+    sides = (1, -1) if fmap.info.get("tail") == "two-sided" else (1,)
+    chosen = []
+    for sign in sides:
+        # a one-sided map has no other side, so features of every value may fill its list
+        known = np.flatnonzero(sign * away > 0 if len(sides) == 2 else ~np.isnan(away))
+        chosen.append(known[np.lexsort((-sign * away[known], ~passed[known]))[:n]])
+    best = np.concatenate(chosen)
+    size = np.abs(away[best]) if len(sides) == 2 else away[best]
+    best = best[np.lexsort((-size, ~passed[best]))]
+    frame = fmap.to_frame().iloc[best].reset_index(drop=True)
+    frame.insert(0, "side", np.where(away[best] < 0, "low", "high"))
+    frame.insert(0, "rank", np.arange(1, len(best) + 1))
+    return frame
 
 
 def feature_table(concept: str, maps: dict[str, FeatureMap], top: int) -> pd.DataFrame:
@@ -81,18 +116,16 @@ def feature_table(concept: str, maps: dict[str, FeatureMap], top: int) -> pd.Dat
     maps : dict of str to FeatureMap
         Maps by name.
     top : int
-        How many per map.
+        How many per map and direction.
 
     Returns
     -------
     DataFrame
-        `concept`, `score`, `rank` from 1, then the columns of `FeatureMap.to_frame`.
+        `concept`, `score`, then the columns of `strongest`.
     """
     frames = []
     for name, fmap in maps.items():
-        best = fmap.top(top)
-        frame = fmap.to_frame().iloc[best].reset_index(drop=True)
-        frame.insert(0, "rank", np.arange(1, len(best) + 1))
+        frame = strongest(fmap, top)
         frame.insert(0, "score", name)
         frame.insert(0, "concept", concept)
         frames.append(frame)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import yaml
-
-from cogneuro_sae import files
-from cogneuro_sae.concept_map.inputs import Inputs, content_hashes, prepare, record, source_words
-from cogneuro_sae.concept_map.maps import feature_table, make_maps
-from cogneuro_sae.concept_map.run_log import run_log
-from cogneuro_sae.concept_map.view import describe_concept, describe_saes
-from cogneuro_sae.concept_map.writing import write_csv, write_npz
-from cogneuro_sae.errors import InputError
-from cogneuro_sae.provenance import hash_of, run_record
-
-COMPLETION = "provenance.json"
+from cogneuro_sae.concept_map.map_config import load_map_config
+from cogneuro_sae.concept_map.place import check_place
+from cogneuro_sae.interrupts import Interrupted
 
 
 def map_concept(config_or_set, *, out: str | Path | None = None, device: str = "cpu", dry_run: bool = False,
@@ -51,56 +40,20 @@ def map_concept(config_or_set, *, out: str | Path | None = None, device: str = "
     Raises
     ------
     InputError
-        Config, set, model, SAE or responses are not as they should be.
+        Config, set, model, SAE or responses are not as they should be; a set too small to be tested.
     SetupError
         No such device, a folder in use or not writable.
+    Interrupted
+        Ctrl-C; the folder is not marked as finished.
     """
-    started, say = time.time(), progress or (lambda line: None)
-    inputs = prepare(config_or_set, device=device, allow_download=allow_download)
-    say(f"{inputs.stimuli.name}: {inputs.design.expression}, {len(inputs.design)} texts, {source_words(inputs)}")
-    hashes = content_hashes(inputs)
-    recipe = {key: value for key, value in inputs.config.model_dump(mode="json").items()
-              if key not in ("name", "stimuli", "model", "representation", "responses")}
-    folder = Path(out or "results") / inputs.config.name / hash_of({"verb": "map", "config": recipe, "hashes": hashes})[:10]
-    if dry_run:
-        say(f"would make {', '.join(inputs.config.scores)} and RSA {', '.join(inputs.config.rsa)} maps in {folder}")
-        return folder
-    if (folder / COMPLETION).is_file() and not overwrite:
-        say(f"already done: {folder}")
-        return folder
-    _refuse_foreign(folder)
-    with files.locked(folder), run_log(folder):
-        files.sweep(folder)
-        (folder / COMPLETION).unlink(missing_ok=True)
-        _compute(inputs, folder, hashes, started, say)
-    return folder
+    loaded = load_map_config(config_or_set) if isinstance(config_or_set, (str, Path)) else config_or_set
+    root = Path(out or "results") / loaded.name
+    try:
+        check_place(root, probe=not dry_run)
+        from cogneuro_sae.concept_map.making import make  # heavy, so after the place has been found sound
 
-
-def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.yaml").exists()
-                                                    and not (folder / ".lock").exists())):
-        raise InputError(f"{folder} holds something else", do="use another --out")
-
-
-def _compute(inputs: Inputs, folder: Path, hashes: dict, started: float, say: Callable) -> None:
-    config, stimuli, design = inputs.config, inputs.stimuli, inputs.design
-    files.write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
-    checks = stimuli.check(contrast=design.contrast)
-    say("stimuli checked")
-    rows = np.flatnonzero((stimuli.table["split"] != "confirm").to_numpy())
-    responses = record(inputs, rows)
-    say(f"{len(responses)} texts read, {int((~responses.specials).sum())} tokens")
-    maps, warnings = make_maps(inputs, responses, rows, say)
-    write_npz(folder / "maps" / f"{stimuli.name}.npz",
-              {key: array for name, fmap in maps.items() for key, array in fmap.to_arrays(f"{name}/").items()})
-    write_csv(folder / "features.csv", feature_table(stimuli.name, maps, config.top))
-    headline = next(iter(maps.values()))
-    chosen = headline.top(config.top)
-    describe_concept(folder, stimuli=stimuli, design=design, responses=responses, rows=rows, selected=chosen,
-                     through=inputs.sae, representation=inputs.sae.name if inputs.sae else "raw", window=config.window,
-                     pooling=config.pooling, checks=checks, seed=config.seed)
-    describe_saes(folder, [inputs.sae] if inputs.sae else [])
-    say("features, profiles and RDMs described")
-    files.write_json(folder / COMPLETION, run_record(
-        config=config.model_dump(mode="json"), hashes=hashes, seed=config.seed, started=started,
-        warnings=[*warnings, *(inputs.model.notes if inputs.model else ())], verb="map", scheme=design.scheme.description))
+        return make(loaded, root, device=device, dry_run=dry_run, overwrite=overwrite, allow_download=allow_download,
+                    say=progress or (lambda line: None))
+    except KeyboardInterrupt:
+        raise Interrupted("map interrupted before it was finished", where=str(root),
+                          do="run the same command again, it starts anew") from None

@@ -83,7 +83,8 @@ def describe_concept(folder: str | Path, *, stimuli, design, responses, selected
     if not responses.pooled:
         write_csv(place / "profiles.csv", token_profiles(responses, table, design, selected, window=window,
                                                          through=through, n_items=n_items))
-    described = describe_geometry(Geometry(X, table, stimuli, design, _design_rows(table, stimuli, design), selected, seed))
+    described = describe_geometry(Geometry(X, table, stimuli, design, _design_rows(table, stimuli, design), selected,
+                                           seed))
     write_npz(place / "rdms.npz", described.arrays)
     write_csv(place / "fits.csv", described.fits)
     files.write_json(place / "roi.json", described.roi)
@@ -113,8 +114,10 @@ def _design_rows(table, stimuli, design) -> np.ndarray:
 
 def _write_stimuli(place, stimuli, design, table, checks):
     labels = {name: stimuli.labels.get(name, "") for name in stimuli.conditions}
-    examples = [{"id": row["id"], "condition": row["condition"], "label": labels.get(row["condition"], ""), "text": row["text"]}
-                for _, group in table.groupby("condition", sort=False) for row in group.iloc[:N_EXAMPLES].to_dict("records")]
+    examples = [{"id": row["id"], "condition": row["condition"], "label": labels.get(row["condition"], ""),
+                 "text": row["text"]}
+                for _, group in table.groupby("condition", sort=False)
+                for row in group.iloc[:N_EXAMPLES].to_dict("records")]
     files.write_json(place / "stimuli.json", {
         "name": stimuli.name, "concept": stimuli.concept, "definition": stimuli.definition, "licence": stimuli.licence,
         "sha256": stimuli.sha256, "conditions": labels, "contrast": design.contrast, "expression": design.expression,
@@ -122,7 +125,8 @@ def _write_stimuli(place, stimuli, design, table, checks):
         "scheme": design.scheme.description, "matched": bool(design.matched), "n_items": int(table["item"].nunique()),
         "n_contrast_items": len(set(design.groups.tolist())),
         "n_confirm": int((stimuli.table["split"] == "confirm").sum()),
-        "texts": table["condition"].value_counts(sort=False).to_dict(), "examples": examples, "notes": list(stimuli.notes)})
+        "texts": table["condition"].value_counts(sort=False).to_dict(), "examples": examples,
+        "notes": list(stimuli.notes)})
     checks = stimuli.check(contrast=design.contrast) if checks is None else checks
     files.write_json(place / "checks.json", checks.to_dict())
 
@@ -218,7 +222,8 @@ def token_profiles(responses, table: pd.DataFrame, design, selected: np.ndarray,
         length = len(index)
         frames.append(pd.DataFrame({
             "id": table["id"][row], "condition": table["condition"][row],
-            "position": np.repeat(np.arange(length), len(selected)), "token": np.repeat(part.tokens[index], len(selected)),
+            "position": np.repeat(np.arange(length), len(selected)),
+            "token": np.repeat(part.tokens[index], len(selected)),
             "feature": np.tile(selected, length), "value": values.ravel().astype(np.float64)}))
     return pd.concat(frames, ignore_index=True)
 

@@ -132,6 +132,24 @@ def known_fields(schema: object, path: tuple) -> dict[str, object]:
     return fields
 
 
+def field_at(schema: object, path: tuple) -> pydantic.fields.FieldInfo | None:
+    """Return the field that the last key of a path names, or None when it is a list index or a free key.
+
+    Parameters
+    ----------
+    schema : type
+        A StrictModel or any annotation.
+    path : tuple
+        Keys and list indices.
+    """
+    for annotation in annotations_at(schema, path[:-1]) if path else []:
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            for name, field in annotation.model_fields.items():
+                if (field.alias or name) == path[-1]:
+                    return field
+    return None
+
+
 def _members(annotation: object) -> list:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:

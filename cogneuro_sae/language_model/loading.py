@@ -146,8 +146,8 @@ def _from_hub(name: str, looked: str, *, allow_download: bool) -> Path:
     except (RepositoryNotFoundError, GatedRepoError) as error:
         raise InputError(f"the hub has no open model {name!r}", do=f"check the name; {looked}") from error
     except LocalEntryNotFoundError as error:
-        raise InputError(f"no model {name!r}: no such folder, and it is not in the local hub cache", allowed=looked,
-                         do="download it with --allow-download (allow_download=True)") from error
+        raise InputError(f"no model {name!r}: no such folder, and it is not in the local hub cache",
+                         do=f"{looked}; download it with --allow-download (allow_download=True)") from error
     except CogneuroError:
         raise
     except Exception as error:      # the hub client raises half a dozen families for "no network"

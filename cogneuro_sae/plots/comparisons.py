@@ -10,7 +10,7 @@ import pandas as pd
 
 from cogneuro_sae.display import label
 from cogneuro_sae.errors import InputError, unknown_name
-from cogneuro_sae.plots.style import KIND_COLOURS, PALETTE, QUIET, get_axes, tidy
+from cogneuro_sae.plots.style import KIND_COLOURS, PALETTE, QUIET, get_axes, keep_inside, tidy
 
 MEASURES = {
     "auroc": ("held-out AUROC (0-1)", 0.5),
@@ -19,6 +19,7 @@ MEASURES = {
     "log_loss": ("held-out log-loss (nats)", None),
     "d_prime": ("held-out d' (sd units)", 0.0),
 }
+SHARES = ("auroc", "pair_accuracy", "balanced_accuracy")   # measures that cannot leave 0-1
 FACTORS = ("representation", "selector", "k", "ensemble", "window", "pooling", "site")
 KINDS = {"method": "methods", "control": "controls", "baseline": "floors", "skyline": "skylines"}
 MARKERS = "osD^vPX*<>"
@@ -95,6 +96,8 @@ def comparison(cells: pd.DataFrame, *, measure: str = "auroc", title: str = "", 
         _interval_row(ax, row, cell, measure)
     ax.set_yticks(range(len(cells)), names, fontsize="small")
     ax.set_ylim(len(cells) - 0.4, -0.6)
+    if measure in SHARES:
+        keep_inside(ax, 0.0, 1.0)
     ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return tidy(ax, title=titled(title, cells), x=f"{MEASURES[measure][0]}, 95 % interval over folds", y="")
 
@@ -177,10 +180,11 @@ def _interval_row(ax, row, cell, measure):
     low, high = cell.get(f"{measure}_low", np.nan), cell.get(f"{measure}_high", np.nan)
     if np.isfinite(low) and np.isfinite(high):
         ax.plot([low, high], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
-    ax.plot(cell[measure], row, "o", color=colour, markersize=5.5, zorder=3)
+    ax.plot(cell[measure], row, "o", color=colour, markersize=5.5, zorder=3, clip_on=False)
 
 
-def auroc_over_k(cells: pd.DataFrame, *, measure: str = "auroc", title: str = "", ax: plt.Axes | None = None) -> plt.Axes:
+def auroc_over_k(cells: pd.DataFrame, *, measure: str = "auroc", title: str = "",
+                 ax: plt.Axes | None = None) -> plt.Axes:
     """Draw each method over the number of features k, with the band of random features, floors and skylines.
 
     Parameters
@@ -213,15 +217,19 @@ def auroc_over_k(cells: pd.DataFrame, *, measure: str = "auroc", title: str = ""
     for place, (name, rows) in enumerate(groups):
         rows = rows.sort_values("k")
         x = rows["k"].to_numpy(float) * 2 ** (0.1 * (place - (len(groups) - 1) / 2) / max(len(groups) - 1, 1) * 2)
-        style = {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)], "markersize": 4.5}
+        style = {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)], "markersize": 4.5,
+                 "clip_on": False}
         ax.plot(x, rows[measure], linewidth=1.4, label=name, linestyle="-" if place < len(PALETTE) else "--", **style)
         if {f"{measure}_low", f"{measure}_high"} <= set(rows):
-            ax.vlines(x, rows[f"{measure}_low"], rows[f"{measure}_high"], color=style["color"], linewidth=0.8, alpha=0.55)
+            ax.vlines(x, rows[f"{measure}_low"], rows[f"{measure}_high"], color=style["color"], linewidth=0.8,
+                      alpha=0.55)
     _k_references(ax, cells, measure)
     ticks = sorted(lines["k"].astype(int).unique())
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [str(k) for k in ticks])
     ax.minorticks_off()
+    if measure in SHARES:
+        keep_inside(ax, 0.0, 1.0, axis="y")
     ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return tidy(ax, title=titled(title, cells), x="k (number of features, log scale)",
                 y=f"{MEASURES[measure][0]}, 95 % interval")
@@ -232,7 +240,8 @@ def _k_references(ax, cells, measure):
     if len(band) and {f"{measure}_low", f"{measure}_high"} <= set(band):
         # several representations share the band: the widest is drawn, so that it is never flattering
         ends = band.groupby("k").agg(low=(f"{measure}_low", "min"), high=(f"{measure}_high", "max"))
-        ax.fill_between(ends.index, ends["low"], ends["high"], color=QUIET, alpha=0.25, linewidth=0, label="random features")
+        ax.fill_between(ends.index, ends["low"], ends["high"], color=QUIET, alpha=0.25, linewidth=0,
+                        label="random features")
     if MEASURES[measure][1] is not None:
         ax.axhline(MEASURES[measure][1], color="black", linewidth=0.9, linestyle=":", label="chance")
     for kind in ("baseline", "skyline"):

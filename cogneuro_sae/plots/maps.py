@@ -11,7 +11,7 @@ import seaborn as sns
 
 from cogneuro_sae.display import label
 from cogneuro_sae.feature_map import FeatureMap
-from cogneuro_sae.plots.style import ACCENT, CALM, PALETTE, QUIET, get_axes, name_points, symmetric_limit, tidy
+from cogneuro_sae.plots.style import ACCENT, CALM, PALETTE, QUIET, get_axes, legend_below, name_points, symmetric_limit, tidy
 
 UNITS = {
     "auroc": "AUROC (0-1)", "paired_t": "t over item differences", "welch_t": "Welch t over cell means",
@@ -56,7 +56,7 @@ def feature_map(fmap: FeatureMap, *, alpha: float = 0.05, n_labels: int = 6, ax:
     -------
     matplotlib.axes.Axes
     """
-    ax = get_axes(ax, size=(5.4, 3.9))
+    ax = get_axes(ax, size=(4.4, 4.0))
     if fmap.pvalue is None:
         return _sorted_values(fmap, n_labels=n_labels, ax=ax)
     drawn = np.flatnonzero(np.isfinite(fmap.value) & np.isfinite(fmap.pvalue))
@@ -69,7 +69,7 @@ def feature_map(fmap: FeatureMap, *, alpha: float = 0.05, n_labels: int = 6, ax:
     ax.set_xlim(fmap.center - limit, fmap.center + limit)
     ax.set_ylim(-0.04, max(height.max(initial=1.0) * 1.22, 1.0))
     ax.axvline(fmap.center, color=QUIET, linewidth=0.8, zorder=0)
-    ax.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, borderaxespad=0)
+    legend_below(ax)
     lost = len(fmap.value) - len(drawn)
     title = f"{fmap.name}: {len(drawn):,} features tested" + (f", {lost:,} not tested" if lost else "")
     tidy(ax, title=title, x=unit_of(fmap.name), y="-log10 p (permutation, one feature)")
@@ -85,7 +85,8 @@ def _sorted_values(fmap, *, n_labels, ax):
     ax.plot(rank, fmap.value[order], color=CALM, linewidth=1.2)
     ax.axhline(fmap.center, color=QUIET, linewidth=0.8)
     lost = len(fmap.value) - len(order)
-    title = f"{fmap.name}: {len(order):,} features" + (f", {lost:,} without value" if lost else "") + ", no p, descriptive"
+    title = f"{fmap.name}: {len(order):,} features" + (f", {lost:,} without value" if lost
+                                                       else "") + ", no p, descriptive"
     tidy(ax, title=title, x="rank of feature", y=unit_of(fmap.name))
     name_points(ax, rank[:n_labels], fmap.value[order[:n_labels]], [str(feature) for feature in order[:n_labels]])
     return ax
@@ -112,7 +113,8 @@ def contrast_heatmap(means: pd.DataFrame, *, unit: str = "mean activation", ax: 
     scale = {"cmap": "RdBu_r", "center": 0} if signed else {"cmap": "mako_r", "vmin": 0}
     # seaborn measures its tick labels while drawing, so they are escaped before it sees them
     sns.heatmap(means.to_numpy(), ax=ax, linewidths=0.4, cbar_kws={"label": label(unit)},
-                xticklabels=[_broken(name) for name in means.columns], yticklabels=[label(name, width=24) for name in means.index],
+                xticklabels=[_broken(name) for name in means.columns],
+                yticklabels=[label(name, width=24) for name in means.index],
                 **scale)
     ax.tick_params(axis="both", labelrotation=0, labelsize="small")
     return tidy(ax, title=f"{len(means)} strongest features (descriptive)", x="", y="feature")
@@ -203,9 +205,9 @@ def p_value_histogram(fmap: FeatureMap, *, bins: int = 20, ax: plt.Axes | None =
     -------
     matplotlib.axes.Axes
     """
-    ax = get_axes(ax, size=(5.0, 3.4))
+    ax = get_axes(ax, size=(4.4, 3.6))
     p = fmap.pvalue[np.isfinite(fmap.pvalue)]
     ax.hist(p, bins=np.linspace(0, 1, bins + 1), color=PALETTE[0], edgecolor="white")
-    ax.axhline(len(p) / bins, color=ACCENT, linestyle="--", label="uniform")
-    ax.legend(fontsize="x-small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    ax.axhline(len(p) / bins, color=ACCENT, linestyle="--", label="expected when no feature differs")
+    legend_below(ax)
     return tidy(ax, title=f"{fmap.name}: p of {len(p):,} features", x="permutation p", y="features")

@@ -75,7 +75,8 @@ def planned(tests: pd.DataFrame, *, unit: str = "difference of held-out AUROC", 
     tests = tests.reset_index(drop=True)
     ax = get_axes(ax, size=(8.4, 1.4 + 0.36 * len(tests)))
     several = "concept" in tests and tests["concept"].nunique() > 1
-    names = [f"{row['concept'] or 'all concepts'}: {row['name']}" if several else str(row["name"]) for row in tests.to_dict("records")]
+    names = [f"{row['concept'] or 'all concepts'}: {row['name']}" if several else str(row["name"])
+             for row in tests.to_dict("records")]
     for place, row in tests.iterrows():
         if np.isfinite(row["estimate"]):
             ax.plot([row["low"], row["high"]], [place, place], color=PALETTE[0], linewidth=1.8, solid_capstyle="butt")
@@ -92,7 +93,8 @@ def planned(tests: pd.DataFrame, *, unit: str = "difference of held-out AUROC", 
 
 
 def _test_text(row) -> str:
-    parts = [f"{row['estimate']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" if np.isfinite(row["estimate"]) else "no result"]
+    parts = [f"{row['estimate']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" if np.isfinite(row["estimate"])
+             else "no result"]
     for column, name in (("p", "p"), ("p_adjusted", "Holm p")):
         if column in row and pd.notna(row[column]):
             parts.append(f"{name} = {row[column]:.3g}")

@@ -47,7 +47,8 @@ def rdm(rdms, *, by: Sequence | None = None, index: int = 0, title: str | None =
     if by is not None:
         by = list(by)
         if len(by) != len(matrix):
-            raise InputError(f"by has {len(by)} labels for {len(matrix)} stimuli", do="give one label per row of the RDM")
+            raise InputError(f"by has {len(by)} labels for {len(matrix)} stimuli", do="give one label per row of the "
+                                                                                      "RDM")
         blocks = list(dict.fromkeys(by))
         codes = np.array([blocks.index(name) for name in by])
         order = np.argsort(codes, kind="stable")
@@ -128,6 +129,8 @@ def model_fits(fits: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
     ax.set_yticks(place, [label(name, width=46) for name in fits["model"]], fontsize="small")
     ax.set_ylim(len(fits) - 0.4, -0.6)
     for y in np.flatnonzero(~np.isfinite(fits["fit"].to_numpy(float))):
-        ax.annotate("no result", (0.01, y), xycoords=("axes fraction", "data"), fontsize="x-small", va="center", color="0.35")
+        ax.annotate("no result", (0.01, y), xycoords=("axes fraction", "data"), fontsize="x-small", va="center",
+                    color="0.35")
     n = f", n = {int(fits['n'].iloc[0])} cells" if "n" in fits and fits["n"].nunique() == 1 else ""
-    return tidy(ax, title=f"{len(fits)} model fits (grey: paraphrase ceiling){n}", x="correlation with the model RDM (r)", y="")
+    return tidy(ax, title=f"{len(fits)} model fits (grey: paraphrase ceiling){n}", x="correlation with the model RDM "
+                                                                                     "(r)", y="")

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cogneuro_sae.plots.style import ACCENT, PALETTE, get_axes, tidy
+from cogneuro_sae.plots.style import ACCENT, PALETTE, get_axes, legend_below, tidy
 
 
 def firing_rates(firing_rate: np.ndarray, *, bins: int = 40, ax: plt.Axes | None = None) -> plt.Axes:
@@ -25,13 +25,13 @@ def firing_rates(firing_rate: np.ndarray, *, bins: int = 40, ax: plt.Axes | None
     -------
     matplotlib.axes.Axes
     """
-    ax = get_axes(ax, size=(5.4, 3.4))
+    ax = get_axes(ax, size=(4.4, 3.6))
     rate = np.asarray(firing_rate, float)
     alive = rate[rate > 0]
     ax.hist(np.log10(alive), bins=bins, color=PALETTE[0], edgecolor="white")
     if alive.size:
         ax.axvline(np.log10(np.median(alive)), color=ACCENT, linestyle="--", label=f"median {np.median(alive):.2g}")
-        ax.legend(fontsize="x-small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+        legend_below(ax)
     title = f"{rate.size:,} latents, {(rate <= 0).sum():,} silent"
     return tidy(ax, title=title, x="log10 share of tokens on which a latent fires", y="latents")
 

@@ -87,6 +87,36 @@ def tidy(ax: plt.Axes, *, title: str, x: str, y: str) -> plt.Axes:
     return ax
 
 
+def legend_below(ax: plt.Axes) -> None:
+    """Put the legend under the x label, in letters that stay readable when the figure is shown 380 pixels wide.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes with labelled artists.
+    """
+    ax.legend(fontsize="medium", loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False, ncols=2,
+              columnspacing=1.2,
+              handletextpad=0.5, borderaxespad=0)
+
+
+def keep_inside(ax: plt.Axes, low: float, high: float, *, axis: str = "x") -> None:
+    """Cut an axis at the ends of what its measure can be; wide intervals and margins never widen it beyond them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes with everything drawn.
+    low, high : float
+        The ends.
+    axis : str
+        "x" | "y".
+    """
+    get, put = (ax.get_xlim, ax.set_xlim) if axis == "x" else (ax.get_ylim, ax.set_ylim)
+    start, stop = get()
+    put(max(start, low), min(stop, high))
+
+
 def symmetric_limit(values: np.ndarray) -> float:
     """Return the largest finite absolute value (1 when there is none), for scales symmetric about 0.
 
@@ -114,10 +144,10 @@ def name_points(ax: plt.Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]
     """
     ax.figure.canvas.draw()
     per_point = ax.figure.dpi / 72
-    height, taken = 9 * per_point, []
+    height, taken = 11 * per_point, []
     frame = ax.get_window_extent()
     for centre, name in zip(ax.transData.transform(np.column_stack([x, y])), names, strict=True):
-        width = (4.6 * len(name) + 3) * per_point
+        width = (5.8 * len(name) + 3) * per_point
         for dx, dy in _AROUND:
             left, low = centre[0] + dx * per_point - width / 2, centre[1] + dy * per_point - height / 2
             box = (left, low, left + width, low + height)
@@ -125,6 +155,7 @@ def name_points(ax: plt.Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]
             if inside and not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
                 taken.append(box)
                 ax.annotate(label(name), ax.transData.inverted().transform(centre), xytext=(dx, dy),
-                            textcoords="offset points", fontsize=7, ha="center", va="center",
-                            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": QUIET, "shrinkA": 0, "shrinkB": 2})
+                            textcoords="offset points", fontsize=8.5, ha="center", va="center",
+                            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": QUIET, "shrinkA": 0,
+                                        "shrinkB": 2})
                 break

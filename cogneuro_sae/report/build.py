@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import traceback
+import logging
 from pathlib import Path
 
 import jinja2
 
 from cogneuro_sae import files
+from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.display import plain
+from cogneuro_sae.errors import SetupError
 from cogneuro_sae.plots.style import look
 from cogneuro_sae.report.folder import Run, read_run
-from cogneuro_sae.report.parts import Code, Section, Text, Verdict, Verdicts
+from cogneuro_sae.report.outcomes import constant_readouts, failed_cells
+from cogneuro_sae.report.parts import Section, Text, Verdict, Verdicts
 from cogneuro_sae.report.sections import SECTIONS
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+COMPARE_ONLY = ("comparison",)
 TITLES = {"compare": "Method comparison", "map": "Concept map"}
 
 
@@ -22,7 +26,8 @@ def build_report(folder: str | Path) -> Path:
     """Make the figures and the report of a results folder again from what is in it.
 
     The page is one file without scripts or outside sources, and it is always made: what a partial run lacks, and what could
-    not be drawn, stands in its Errors section. The same folder gives the same bytes.
+    not be drawn, stands in its Errors section (`report_problems` returns what is missing or damaged). The same folder gives the
+    same bytes.
 
     Parameters
     ----------
@@ -42,60 +47,62 @@ def build_report(folder: str | Path) -> Path:
         The folder cannot be written.
     """
     run = read_run(folder)
-    (run.path / "figures").mkdir(exist_ok=True)
+    try:
+        (run.path / "figures").mkdir(exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"the report cannot be written ({error.strerror or error})", where=str(run.path),
+                         do="check the folder's permissions, or copy it elsewhere") from error
     sections, faults = [], []
     with look() as notes:
         for anchor, (title, write) in SECTIONS.items():
+            if anchor in COMPARE_ONLY and run.verb != "compare":
+                continue
             sections.append(_section(run, anchor, title, write, faults))
     sections.insert(-1, _errors(run, faults, notes))
     return files.write_text(run.path / "report.html", render(run, sections))
 
 
-def _section(run: Run, anchor: str, title: str, write, faults: list[tuple[str, str]]) -> Section:
-    try:
-        parts = write(run)
-    except Exception as error:  # noqa: BLE001 - a report is always made (R9); the fault is shown in the Errors section
-        faults.append((f"section {title}: {type(error).__name__}: {error}", traceback.format_exc()))
-        parts = [Text("This section could not be written; see Errors and warnings.")]
-    return Section(anchor, title, parts or [Text("Nothing to show: the run left no data for this section.")])
-
-
-def _errors(run: Run, faults: list[tuple[str, str]], notes: list[str]) -> Section:
-    lines = [Verdict("error", plain(text)) for text in run.problems]
-    lines += [Verdict("error", plain(text)) for text, _ in faults]
-    lines += [Verdict("error", plain(text)) for text in failed_cells(run)]
-    lines += [Verdict("warning", plain(text)) for text in [*run.provenance.get("warnings", []), *notes]]
-    parts = [Verdicts(lines or [Verdict("ok", "no errors, no warnings")])]
-    parts += [Code(_without_paths(trace), "traceback") for _, trace in faults]
-    return Section("errors", "Errors and warnings", parts)
-
-
-def failed_cells(run: Run) -> list[str]:
-    """Return one line per kind of failure among the rows of table.csv, with how many rows failed so.
+def report_problems(folder: str | Path) -> list[str]:
+    """Return what is missing or damaged in a results folder, one plain sentence each, without making a report.
 
     Parameters
     ----------
-    run : Run
-        A results folder.
+    folder : path
+        `results/<name>/<hash10>/` of `map` or `compare`.
 
     Returns
     -------
     list of str
-        Empty when every row has a result.
+        Empty for a finished run that is whole.
+
+    Raises
+    ------
+    InputError
+        No such folder, or not a results folder.
     """
-    table = run.tables.get("table")
-    if table is None or "status" not in table:
-        return []
-    failed = table[~table["status"].isin(["", "ok", "done"])]
-    if not len(failed):
-        return []
-    counts = failed.groupby(["concept", "selector", "status", "reason"], sort=True).size()
-    return [f"{concept}, {selector}: {count} rows {status}: {reason}" for (concept, selector, status, reason), count
-            in counts.items()]
+    return [plain(text) for text in read_run(folder).problems]
 
 
-def _without_paths(trace: str) -> str:
-    return trace.replace(str(Path(__file__).parents[2]), "...")
+def _section(run: Run, anchor: str, title: str, write, faults: list[str]) -> Section:
+    try:
+        parts = write(run)
+    except Exception as error:  # noqa: BLE001 - a report is always made (R9); the fault is shown in the Errors section
+        faults.append(f"the section {title} could not be written, because some of what it shows is missing or damaged")
+        with run_log(run.path) as log:
+            log.error("section %s could not be written", title, exc_info=error)
+        # with no handler set up this is one line on stderr
+        logging.getLogger("cogneuro_sae").warning("warning: %s; log.txt of the folder has the details", faults[-1])
+        parts = [Text("This section could not be written; see Errors and warnings.")]
+    return Section(anchor, title, parts or [Text("Nothing to show: the run left no data for this section.")])
+
+
+def _errors(run: Run, faults: list[str], notes: list[str]) -> Section:
+    lines = [Verdict("error", plain(text)) for text in run.problems]
+    lines += [Verdict("error", plain(f"{text}; log.txt has the details")) for text in faults]
+    lines += [Verdict("error", plain(text)) for text in failed_cells(run)]
+    lines += [Verdict("warning", plain(text)) for text in constant_readouts(run)]
+    lines += [Verdict("warning", plain(text)) for text in [*run.provenance.get("warnings", []), *notes]]
+    return Section("errors", "Errors and warnings", [Verdicts(lines or [Verdict("ok", "no errors, no warnings")])])
 
 
 def render(run: Run, sections: list[Section]) -> str:
@@ -117,9 +124,11 @@ def render(run: Run, sections: list[Section]) -> str:
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     name = run.config.get("name") or run.path.parent.name
     state = "" if run.finished else " - unfinished run"
-    concepts = list(dict.fromkeys(each.records.get("stimuli", {}).get("concept", key) for key, each in run.views.items()))
+    concepts = list(dict.fromkeys(each.records.get("stimuli", {}).get("concept", key) for key,
+                                  each in run.views.items()))
     began = run.provenance.get("started_utc")
-    subtitle = ", ".join(filter(None, [", ".join(plain(each) for each in concepts[:6]), f"{run.path.parent.name}/{run.path.name}",
+    subtitle = ", ".join(filter(None, [", ".join(plain(each) for each in concepts[:6]),
+                                       f"{run.path.parent.name}/{run.path.name}",
                                        f"computed {began}" if began else ""]))
     return environment.get_template("report.html").render(
         title=plain(f"{TITLES[run.verb]}: {name}{state}"), subtitle=plain(subtitle), sections=sections)

@@ -12,8 +12,10 @@ from cogneuro_sae.report.mapping import place
 from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
 
 MOST_ROWS = 40
-TEST_COLUMNS = ("name", "scope", "concept", "expression", "estimate", "low", "high", "p", "p_adjusted", "d_z", "n", "reason")
-CONTEXT = ("concept", "contrast", "model", "representation", "site", "window", "pooling", "k", "ensemble", "interval", "inference",
+TEST_COLUMNS = ("name", "scope", "concept", "expression", "estimate", "low", "high", "p", "p_adjusted", "d_z", "n",
+                "reason")
+CONTEXT = ("concept", "contrast", "model", "representation", "site", "window", "pooling", "k", "ensemble", "interval",
+           "inference",
            "effect_name", "status")
 HIDDEN = ("detection", "seconds")   # detection is AUROC again; seconds are in the file
 
@@ -31,8 +33,6 @@ def comparison_section(run: Run) -> list:
     list
         Report parts.
     """
-    if run.verb != "compare":
-        return [Text("This run looked at one concept and compared no methods; cogneuro-sae compare does.")]
     parts: list = []
     cells = run.tables.get("cells")
     if cells is not None:
@@ -40,7 +40,8 @@ def comparison_section(run: Run) -> list:
             parts.append(Heading(plain(concept)))
             parts += _concept_figures(run, str(concept), rows.reset_index(drop=True))
     else:
-        parts.append(Text("cells.csv is not there yet: no cell was finished, or the run stopped before they were summarised."))
+        parts.append(Text("cells.csv is not there yet: no cell was finished, or the run stopped before they were "
+                          "summarised."))
     if "tests" in run.tables:
         parts += _planned(run)
     parts += _tables(run)
@@ -52,8 +53,11 @@ def _concept_figures(run: Run, concept: str, rows: pd.DataFrame) -> list:
     cut = len(rows) - len(shown)
     parts = [figure(
         comparison(shown, title=concept), "Held-out AUROC of every cell", save_as=place(run, concept, "comparison"),
-        shown="Mean over folds with its corrected 95 % interval; floors (surface baselines), skylines, chance and the band of "
-              "random features are drawn through." + (f" The {cut} weakest method cells are left out of the picture." if cut else ""),
+        shown="Mean over folds with its corrected 95 % interval; floors (surface baselines), skylines (all units or "
+              "features read "
+              "at once), chance and the band of random features are drawn through." + (f" The {cut} weakest method "
+                                                                                       f"cells are left out of the "
+                                                                                       f"picture." if cut else ""),
         good="methods right of the dashed floor and of the grey band, near the skyline.",
         otherwise="left of the floor: the words alone do as well; inside the band: chosen features are no better "
                   "than random ones. Marginal intervals are not compared with each other: see the planned contrasts.")]
@@ -66,16 +70,21 @@ def _concept_figures(run: Run, concept: str, rows: pd.DataFrame) -> list:
             otherwise="at .5: the read-out orders texts by scene, not by the concept."))
     if rows.loc[rows["kind"] == "method", "k"].nunique() > 1:
         parts.append(figure(
-            auroc_over_k(rows, title=concept), "AUROC over the number of features", save_as=place(run, concept, "over_k"),
-            shown="Held-out AUROC of each method over k; points are shifted sideways a little so that intervals do not cover "
+            auroc_over_k(rows, title=concept), "AUROC over the number of features",
+            save_as=place(run, concept, "over_k"),
+            shown="Held-out AUROC of each method over k; points are shifted sideways a little so that intervals do not "
+                  "cover "
                   "each other; grey: random features.",
-            good="above the grey band at small k.", otherwise="meeting the band as k grows: many features together carry the "
+            good="above the grey band at small k.", otherwise="meeting the band as k grows: many features together "
+                                                              "carry the "
                  "contrast, whichever are chosen."))
-    if {"jaccard", "kuncheva"} & set(rows) and rows[[c for c in ("jaccard", "kuncheva") if c in rows]].notna().any().any():
+    if {"jaccard", "kuncheva"} & set(rows) and rows[[c for c in ("jaccard", "kuncheva")
+                                                     if c in rows]].notna().any().any():
         parts.append(figure(
             stability(shown, title=concept), "Stability of selection", save_as=place(run, concept, "stability"),
             shown="Agreement of the feature sets chosen in different folds.", good="well above 0.",
-            otherwise="near 0: the criterion picks other features whenever some items change; do not interpret single features."))
+            otherwise="near 0: the criterion picks other features whenever some items change; do not interpret single "
+                      "features."))
     return parts
 
 
@@ -96,10 +105,12 @@ def _planned(run: Run) -> list:
             shown="Paired differences named in the config before anything was scored, with 95 % intervals.",
             good="an interval clear of 0 whose Holm-adjusted p rejects, over concepts.",
             otherwise="an interval that holds 0: no winner may be named."))
-    shown = tests[[name for name in TEST_COLUMNS if name in tests and (tests[name].notna() & (tests[name] != "")).any()]]
+    shown = tests[[name for name in TEST_COLUMNS if name in tests
+                   and (tests[name].notna() & (tests[name] != "")).any()]]
     parts.append(table(shown, caption="Planned contrasts (all columns in tests.csv)"))
     for scope, rows in tests.groupby("scope", sort=False) if "scope" in tests else ():
-        words = [", ".join(filter(None, dict.fromkeys(rows[name]))) for name in ("method", "correction") if name in rows]
+        words = [", ".join(filter(None, dict.fromkeys(rows[name]))) for name in ("method", "correction")
+                 if name in rows]
         parts.append(Text(plain(f"{scope}: {'; '.join(filter(None, words))}.")))
     return parts
 
@@ -111,12 +122,14 @@ def _tables(run: Run) -> list:
         keys = [name for name in ("concept", "method") if name in nested]
         means = nested.groupby(keys, sort=False)["auroc"].agg(folds="count", auroc="mean").reset_index()
         parts += [Heading("Nested estimates"),
-                  Text("Site, window, pooling, k and regularisation were chosen by inner folds only. Method best also chose "
+                  Text("Site, window, pooling, k and regularisation were chosen by inner folds only. Method best also "
+                       "chose "
                        "the method: it is the number to report."),
                   table(means, caption="Mean over outer folds", limit=MOST_ROWS)]
     if "features" in run.tables:
         parts += [Heading("Selected features"),
-                  lean(run.tables["features"], "Refit on all discovery items: descriptive (features.csv)", limit=MOST_ROWS)]
+                  lean(run.tables["features"], "Refit on all discovery items: descriptive (features.csv)",
+                       limit=MOST_ROWS)]
     if "cells" in run.tables:
         parts += [Heading("All cells"), lean(run.tables["cells"], "Means over folds (cells.csv)", limit=200)]
     return parts
@@ -140,8 +153,10 @@ def lean(frame: pd.DataFrame, caption: str, *, limit: int) -> Table:
     """
     known = {name: frame[name].dropna() for name in frame}
     empty = [name for name, values in known.items() if not len(values) or (values.astype(str) == "").all()]
-    same = {name: known[name].iloc[0] for name in CONTEXT if name in frame and name not in empty and len(known[name]) == len(frame)
+    same = {name: known[name].iloc[0] for name in CONTEXT if name in frame and name not in empty
+            and len(known[name]) == len(frame)
             and known[name].nunique() == 1}
     told = ", ".join(f"{name} {plain(as_text(value))}" for name, value in same.items())
     hidden = [name for name in (*empty, *same, *HIDDEN) if name in frame]
-    return table(frame.drop(columns=list(dict.fromkeys(hidden))), caption=f"{caption}. In all rows: {told}", limit=limit)
+    return table(frame.drop(columns=list(dict.fromkeys(hidden))), caption=f"{caption}. In all rows: {told}",
+                 limit=limit)

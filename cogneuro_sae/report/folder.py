@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,18 +12,20 @@ import pandas as pd
 import yaml
 
 from cogneuro_sae import files
-from cogneuro_sae.errors import CogneuroError, InputError
+from cogneuro_sae.errors import InputError
 from cogneuro_sae.feature_map import FeatureMap
+from cogneuro_sae.report.problems import COMPLETION, FEATURES, as_mapping, attempt, check_table, missing_parts
 
 TABLES = ("table", "cells", "nested", "tests", "features")
 VIEW_TABLES = ("means", "strongest", "profiles", "fits", "counts")
 VIEW_RECORDS = ("checks", "stimuli", "responses", "roi")
 TEXT_COLUMNS = {
-    "concept", "contrast", "model", "representation", "site", "window", "pooling", "selector", "ensemble", "kind", "status",
+    "concept", "contrast", "model", "representation", "site", "window", "pooling", "selector", "ensemble", "kind",
+    "status",
     "reason", "features", "id", "condition", "token", "rdm", "name", "method", "note", "item", "text", "cell", "texts",
-    "beyond", "verdict", "interval", "scope", "expression", "correction", "unit", "effect_name", "inference", "equivalent",
+    "beyond", "verdict", "interval", "scope", "expression", "correction", "unit", "effect_name", "inference",
+    "equivalent",
 }
-COMPLETION = "provenance.json"
 
 
 class View(NamedTuple):
@@ -108,50 +109,39 @@ def read_run(folder: str | Path) -> Run:
         raise InputError(f"no such results folder: {folder}", do="give the folder that map or compare printed")
     known = ["config.yaml", COMPLETION, "maps", "view", *(f"{name}.csv" for name in TABLES)]
     if not any((folder / name).exists() for name in known):
-        raise InputError(f"{folder} is not a results folder", allowed="a folder that holds " + ", ".join(known[:3]) + " ...",
+        raise InputError(f"{folder} is not a results folder", allowed="a folder that holds " + ", ".join(known[:3])
+                         + " ...",
                          do="give the folder that map or compare printed")
     problems: list[str] = []
     config = attempt(problems, folder / "config.yaml", _read_config, needed=True) or {}
-    provenance = attempt(problems, folder / COMPLETION, files.read_json, needed=True) or {}
+    record = attempt(problems, folder / COMPLETION, _read_record, needed=True) or {}
     tables = {name: table for name in TABLES
-              if (table := attempt(problems, folder / f"{name}.csv", read_table)) is not None and len(table)}
+              if (table := attempt(problems, folder / f"{name}.csv", _read_checked)) is not None and len(table)}
     maps = {path.stem: found for path in _sorted(folder / "maps", "*.npz")
             if (found := attempt(problems, path, read_maps)) is not None}
     views = {path.name: _read_view(path, problems) for path in _sorted(folder / "view", "*/")}
-    saes = attempt(problems, folder / "view" / "saes.json", files.read_json) or []
-    verb = provenance.get("verb") or ("compare" if "selectors" in config or "cells" in tables or "table" in tables else "map")
-    return Run(folder, verb, config, provenance, tables, maps, views, saes, problems)
+    saes = attempt(problems, folder / "view" / "saes.json", _read_list) or []
+    verb = record.get("verb") or ("compare" if "selectors" in config or "cells" in tables or "table" in tables
+                                  else "map")
+    if verb not in FEATURES:
+        raise InputError(f"{folder} holds a run of {verb!r}", allowed="map, compare")
+    if "features" in tables and not set(FEATURES[verb]) <= set(tables["features"]):
+        del tables["features"]
+        problems.append(f"features.csv cannot be read, so what it holds is left out: it lacks columns of a {verb} run")
+    problems += missing_parts(folder, verb, list(views)) if record else []
+    return Run(folder, verb, config, record, tables, maps, views, saes, problems)
 
 
-def attempt(problems: list[str], path: Path, read: Callable, *, needed: bool = False) -> object | None:
-    """Read a file if it is there; note in `problems` what keeps it from being read.
+def _read_checked(path: Path) -> pd.DataFrame:
+    return check_table(path, read_table(path))
 
-    Parameters
-    ----------
-    problems : list of str
-        Added to.
-    path : Path
-        The file.
-    read : callable
-        Takes the path.
-    needed : bool
-        Absence is a problem too.
 
-    Returns
-    -------
-    object or None
-        What `read` returned.
-    """
-    if not path.is_file():
-        if needed:
-            problems.append(f"{path.name} is missing" + (": the run did not finish, what follows is what it left"
-                                                        if path.name == COMPLETION else ""))
-        return None
-    try:
-        return read(path)
-    except (CogneuroError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as error:
-        problems.append(f"{path.name} cannot be read ({type(error).__name__}: {error})")
-        return None
+def _read_record(path: Path) -> dict:
+    return as_mapping(files.read_json(path))
+
+
+def _read_list(path: Path) -> list[dict]:
+    return [as_mapping(each) for each in files.read_json(path)]
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -170,7 +160,8 @@ def read_table(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for name in table.columns:
         if name in TEXT_COLUMNS:
-            table[name] = [value[1:] if value[:1] == "'" and value[1:2] in tuple("=+-@\t\r") else value for value in table[name]]
+            table[name] = [value[1:] if value[:1] == "'" and value[1:2] in tuple("=+-@\t\r") else value
+                           for value in table[name]]
         else:
             numbers = pd.to_numeric(table[name].where(table[name] != ""), errors="coerce")
             if (numbers.notna() | (table[name] == "")).all():
@@ -203,10 +194,7 @@ def read_maps(path: Path) -> dict[str, FeatureMap]:
 
 
 def _read_config(path: Path) -> dict:
-    loaded = yaml.safe_load(path.read_text("utf-8"))
-    if not isinstance(loaded, dict):
-        raise InputError("is not a mapping", where=str(path))
-    return loaded
+    return as_mapping(yaml.safe_load(path.read_text("utf-8")))
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -216,9 +204,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _read_view(folder: Path, problems: list[str]) -> View:
     records = {name: record for name in VIEW_RECORDS
-               if isinstance(record := attempt(problems, folder / f"{name}.json", files.read_json), dict)}
+               if (record := attempt(problems, folder / f"{name}.json", _read_record)) is not None}
     tables = {name: table for name in VIEW_TABLES
-              if (table := attempt(problems, folder / f"{name}.csv", read_table)) is not None and len(table)}
+              if (table := attempt(problems, folder / f"{name}.csv", _read_checked)) is not None and len(table)}
     return View(records, tables, attempt(problems, folder / "rdms.npz", _read_arrays) or {})
 
 

@@ -11,14 +11,18 @@ from cogneuro_sae.report.mapping import MOST_MAPS, concept_maps, features_table,
 from cogneuro_sae.report.parts import Heading, Text, figure, table
 
 TWO_CLASS_CASE = (
-    "Which case of RSA this is: on one pooled value per text, a feature's categorical score under a two-class contrast is the "
-    "t-test in another form (its squared correlation with the labels). Agreement of such a map with the t map is arithmetic, not "
-    "evidence, and no claim that RSA beats a univariate score may rest on it. Profile scores compare activations word slot by "
+    "Which case of RSA this is: on one pooled value per text, a feature's categorical score under a two-class contrast "
+    "is the "
+    "t-test in another form (its squared correlation with the labels). Agreement of such a map with the t map is "
+    "arithmetic, not "
+    "evidence, and no claim that RSA beats a univariate score may rest on it. Profile scores compare activations word "
+    "slot by "
     "word slot, and RDMs of feature sets compare whole patterns: these can honestly differ from the t-test. ")
 POOLED_HERE = "The categorical map below is of the first kind."
 NO_POOLED_HERE = "The maps below are of the second kind."
 PATTERN_CASE = (
-    "Which case of RSA this is: RDMs of feature sets are patterns over several features, which can honestly differ from any "
+    "Which case of RSA this is: RDMs of feature sets are patterns over several features, which can honestly differ "
+    "from any "
     "one feature's t-test. No per-feature RSA map was made in this run.")
 
 
@@ -72,10 +76,13 @@ def _rdm_figures(run: Run, concept: str, view: View) -> list:
                                  titles=(f"data, {name}", f"model, {model_name}"), noun="cells")
         parts.append(figure(
             drawn, f"RDM of {plain(name)} beside its model", save_as=place(run, concept, f"rdm_{number}"),
-            shown="Dissimilarity of every pair of cells (item x condition, paraphrases averaged), sorted by condition; pairs "
+            shown="Dissimilarity of every pair of cells (item x condition, paraphrases averaged), sorted by condition; "
+                  "pairs "
                   "without a pattern stay white."
-                  + (" The features were chosen on these texts, so this picture is descriptive." if "selected" in name else ""),
-            good="the data show the model's blocks.", otherwise="blocks along items instead: scene and topic dominate, as they "
+                  + (" The features were chosen on these texts, so this picture is descriptive." if "selected" in name
+                     else ""),
+            good="the data show the model's blocks.", otherwise="blocks along items instead: scene and topic dominate, "
+                                                                "as they "
                  "do for matched foils."))
     return parts + _fits(run, concept, view)
 
@@ -90,11 +97,17 @@ def _fits(run: Run, concept: str, view: View) -> list:
                                    for row in rows.itertuples()]).reset_index(drop=True)
         parts.append(figure(
             model_fits(named), f"Model fits of {plain(name)}", save_as=place(run, concept, f"fits_{number}"),
-            shown="Correlation of the data RDM with each model RDM over cross-item pairs of cells. Grey: the paraphrase ceiling "
-                  "of the same single-paraphrase RDMs; it bounds wording noise only."
+            shown="Correlation of the data RDM with each model RDM over cross-item pairs of cells. Grey: the "
+                  "paraphrase ceiling "
+                  "of the same single-paraphrase RDMs, from its lower to its upper bound; it bounds wording noise only."
                   + (" These features were chosen on these texts: descriptive." if "selected" in name else ""),
-            good="the concept's model near its grey band." if not number else "",
-            otherwise="" if number else "near zero: this set of features does not order the texts by the concept."))
+            good="" if number else "a fit clearly above 0 that reaches the lower bound of a band which itself lies "
+                                   "clearly above 0.",
+            otherwise="" if number else "a fit near 0 is not good, inside a band or not: this set of features does not "
+                                        "order the "
+                      "texts by the concept. A lower bound near or below 0 means that paraphrases disagree, so that "
+                      "reaching "
+                      "it says nothing."))
     return [*parts, table(fits, caption="Model fits (Pearson r; n = cells)")]
 
 
@@ -105,10 +118,14 @@ def _roi(view: View) -> list:
     if values:
         mean, above = sum(values) / len(values), sum(value > 0 for value in values)
         parts.append(Text(
-            f"ROI-selected RSA: in {len(values)} random halves of the items, {record['n_features']} features were chosen by "
-            f"{record['localiser']} on one half and their pattern's {record['score']} score was taken on the other half: mean "
-            f"{mean:.3f}, range {min(values):.3f} to {max(values):.3f}, above 0 in {above}. Mean overlap (Jaccard) of the "
-            f"chosen sets: {record['overlap']:.2f}. Halves overlap, so no p is given; features and test never share items, so "
+            f"ROI-selected RSA: in {len(values)} random halves of the items, {record['n_features']} features were "
+            f"chosen by "
+            f"{record['localiser']} on one half and their pattern's {record['score']} score was taken on the other "
+            f"half: mean "
+            f"{mean:.3f}, range {min(values):.3f} to {max(values):.3f}, above 0 in {above}. Mean overlap (Jaccard) of "
+            f"the "
+            f"chosen sets: {record['overlap']:.2f}. Halves overlap, so no p is given; features and test never share "
+            f"items, so "
             "this number, unlike the pictures of selected features, is not circular."))
     return parts + [Text(plain(note)) for note in record.get("notes", [])]
 

@@ -16,6 +16,7 @@ from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
 ALPHA = 0.05
 N_TEXTS = 32
 MOST_MAPS = 4
+MOST_FEATURES = 12
 
 
 def is_rsa(name: str) -> bool:
@@ -69,7 +70,8 @@ def maps_section(run: Run) -> list:
         view = run.views.get(concept, View({}, {}, {}))
         parts.append(Heading(plain(concept)))
         if maps:
-            parts.append(Text("These maps use the same texts that select the strongest features: they are descriptive. What "
+            parts.append(Text("These maps use the same texts that select the strongest features: they are descriptive. "
+                              "What "
                               "survives on new items is answered by a comparison (cogneuro-sae compare)."))
             parts.append(inference_table(maps))
         for number, (name, fmap) in enumerate(list(maps.items())[:MOST_MAPS]):
@@ -94,20 +96,25 @@ def inference_table(maps: dict[str, FeatureMap]) -> Table:
     rows = []
     for name, fmap in maps.items():
         if fmap.pvalue is None:
-            rows.append([name, "no p (descriptive)", "", "", "", "", "", ""])
+            rows.append([name, "no p (descriptive)", *[""] * 7])
             continue
         passed = fmap.threshold(ALPHA)
-        info, away = fmap.info, fmap.value - fmap.center
-        error = info.get("mc_error")
+        # an RSA score is high for either direction of activation; which one it is stands in `direction`
+        side = fmap.direction if is_rsa(name) and fmap.direction is not None else fmap.value - fmap.center
+        info, error = fmap.info, fmap.info.get("mc_error")
         how = ("all " if info.get("enumerated") else "") + f"{info.get('permutations', '?'):,}" \
             if isinstance(info.get("permutations"), int) else "?"
-        rows.append([name, f"{int(np.isfinite(fmap.pvalue).sum()):,}", f"{int((passed & (away > 0)).sum()):,}",
-                     f"{int((passed & (away < 0)).sum()):,}", f"{np.nanmin(fmap.p_fwe):.3g}" if passed.size else "",
+        rows.append([name, f"{int(np.isfinite(fmap.pvalue).sum()):,}", f"{int(passed.sum()):,}",
+                     f"{int((passed & (side > 0)).sum()):,}", f"{int((passed & (side < 0)).sum()):,}",
+                     f"{np.nanmin(fmap.p_fwe):.3g}" if np.isfinite(fmap.p_fwe).any() else "",
                      how, "exact" if info.get("enumerated") else f"{error:.2g}" if error is not None else "",
-                     str(info.get("tail", "")), ])
-    columns = ["map", "tested", "p_FWE <= .05: target", "foil", "smallest p_FWE", "labellings", "Monte Carlo error", "tail"]
-    return Table(columns, [[plain(value) for value in row] for row in rows], columns[1:7],
-                 "Inference over features: how many tested features are higher for target or foil at family-wise p <= .05")
+                     str(info.get("tail", ""))])
+    columns = ["map", "tested", "p_FWE <= .05", "more on target", "more on foil", "smallest p_FWE", "labellings",
+               "Monte Carlo error", "tail"]
+    return Table(columns, [[plain(value) for value in row] for row in rows], columns[1:8],
+                 "Inference over features: how many tested features pass at family-wise p <= .05, and which texts they "
+                 "respond "
+                 "to more")
 
 
 def map_figures(run: Run, concept: str, name: str, fmap: FeatureMap, *, first: bool) -> list:
@@ -132,18 +139,25 @@ def map_figures(run: Run, concept: str, name: str, fmap: FeatureMap, *, first: b
     """
     parts: list = [figure(
         feature_map(fmap), f"Map of {plain(name)}", save_as=place(run, concept, f"map_{name}"),
-        shown=(f"One point per feature: its score and its permutation p; features with family-wise p <= {ALPHA:g} in colour. "
-               if fmap.pvalue is not None else "Score of every feature, sorted; descriptive, without p. ") + fine_print(fmap),
-        good="coloured points at the right, apart from the cloud (p has a flat ceiling at the smallest possible one)."
+        shown=(f"One point per feature: its score and its permutation p; features with family-wise p <= {ALPHA:g} in "
+               f"colour. "
+               if fmap.pvalue is not None else "Score of every feature, sorted; descriptive, without p. ")
+               + fine_print(fmap),
+        good="coloured points apart from the cloud (right: more on the target, left: more on the foil; p has a flat "
+             "ceiling at "
+             "the smallest possible one)."
         if first and fmap.pvalue is not None else "",
-        otherwise="no coloured point: these texts give no evidence for a single feature; look at feature sets, more items, or "
+        otherwise="no coloured point: these texts give no evidence for a single feature; look at feature sets, more "
+                  "items, or "
                   "another site." if first and fmap.pvalue is not None else "")]
     if first and not is_rsa(name) and fmap.pvalue is not None:
         parts.append(figure(
             p_value_histogram(fmap), f"p-values of {plain(name)}", save_as=place(run, concept, f"p_{name}"),
             shown="Histogram of the permutation p over features; the dashed line is expected when no feature differs.",
-            good="flat with a peak at the left.", otherwise="a slope to the right or peaks elsewhere: few active texts per "
-                 "feature make p coarse; a huge left peak: the conditions differ in something simple, see the stimuli check."))
+            good="flat with a peak at the left.", otherwise="a slope to the right or peaks elsewhere: few active texts "
+                                                            "per "
+                 "feature make p coarse; a huge left peak: the conditions differ in something simple, see the stimuli "
+                 "check."))
     return parts
 
 
@@ -188,8 +202,15 @@ def features_table(run: Run, concept: str, scores: list[str]) -> list:
     if features is None or run.verb != "map":
         return []
     rows = features[(features["concept"] == concept) & features["score"].isin(scores)].drop(columns=["concept"])
-    caption = "Strongest features by score (descriptive: scored on the texts that chose them; n_valid = items in target, foil)"
-    return [table(rows.dropna(axis=1, how="all"), caption=caption, limit=60)] if len(rows) else []
+    keys = [name for name in ("score", "side") if name in rows]
+    shown = rows.groupby(keys, sort=False).head(MOST_FEATURES)
+    caption = ("Strongest features by score, significant ones first (descriptive: scored on the texts that chose them; "
+               "side: "
+               "high = above the value without effect, low = below it, the foil's side of a t or an AUROC; n_valid = "
+               "items in "
+               "target, foil)" + (f"; first {MOST_FEATURES} of each score and side, all in features.csv"
+                                  if len(shown) < len(rows) else ""))
+    return [table(shown.dropna(axis=1, how="all"), caption=caption)] if len(rows) else []
 
 
 def _view_figures(run: Run, concept: str, view: View) -> list:
@@ -199,8 +220,12 @@ def _view_figures(run: Run, concept: str, view: View) -> list:
         unit = view.records.get("responses", {}).get("unit") or "mean pooled activation"
         parts.append(figure(
             contrast_heatmap(means, unit=unit), "Strongest features by condition", save_as=place(run, concept, "means"),
-            shown="Mean over texts of each condition's pooled activation. The features were chosen on these texts.",
-            good="high for the target only.", otherwise="as high for unrelated texts: an always-on feature; as high for the "
+            shown="Mean over texts of each condition's pooled activation. " + (
+                "The features are those with the highest score of the first map (the target's side), chosen on these "
+                "texts."
+                if run.verb == "map" else "The features were chosen on these texts."),
+            good="high for the target only.", otherwise="as high for unrelated texts: an always-on feature; as high "
+                                                        "for the "
                  "near foil: a topic feature."))
     if "profiles" in view.tables:
         parts += _profiles(run, concept, view.tables["profiles"])
@@ -216,18 +241,26 @@ def _condition_names(view: View) -> dict[str, str]:
 
 
 def _profiles(run: Run, concept: str, profiles: pd.DataFrame) -> list:
-    parts, limit = [], float(profiles["value"].abs().max()) or 1.0
+    parts = []
+    # one outlier would otherwise own the scale of all features and texts
+    largest = profiles["value"].abs().groupby(profiles["feature"]).max()
     for number, (text, rows) in enumerate(profiles.groupby("id", sort=False)):
-        values = rows.pivot(index="position", columns="feature", values="value")
+        values = rows.pivot(index="position", columns="feature",
+                            values="value").reindex(columns=list(dict.fromkeys(rows["feature"])))
         tokens = rows.drop_duplicates("position").set_index("position")["token"].reindex(values.index)
-        drawn = values.set_axis(tokens.to_list()).reindex(columns=list(dict.fromkeys(rows["feature"])))
+        drawn = (values / largest[values.columns].replace(0, 1.0)).set_axis(tokens.to_list())
+        drawn.columns = [f"{feature} (max {largest[feature]:.2g})" for feature in values.columns]
         parts.append(figure(
-            response_profiles(drawn, title=text, unit="activation (raw units)", limit=limit), f"Token profile of {plain(text)}",
-            save_as=place(run, concept, f"profile_{number}"),
-            shown="Activation of the strongest features at each token of one text, special tokens left out; all texts share "
-                  "the colour scale.",
+            response_profiles(drawn, title=text, unit="share of the feature's maximum", limit=1.0),
+            f"Token profile of {plain(text)}", save_as=place(run, concept, f"profile_{number}"),
+            shown="Activation of the strongest features at each token of one text, special tokens left out. Colours "
+                  "are scaled "
+                  "for each feature (row) by its largest absolute activation over all texts shown here, which stands "
+                  "behind its "
+                  "number in raw units: compare along a row and between texts, not between rows.",
             good="" if number else "activity on the words that carry the concept, absent in the near foil.",
-            otherwise="" if number else "activity on function words or on the first token only: the feature follows form or "
+            otherwise="" if number else "activity on function words or on the first token only: the feature follows "
+                                        "form or "
                                         "position."))
     return parts
 
@@ -250,7 +283,8 @@ def strongest_table(strongest: pd.DataFrame, *, limit: int = N_TEXTS) -> Table:
     ranks = sorted(int(rank) for rank in strongest["rank"].unique())
     rows = []
     for text, group in texts[:limit]:
-        named = {int(row.rank): f"{int(row.feature)}: {row.value:.2f} \u201c{plain(str(row.token).strip(), width=16)}\u201d" for row in group.itertuples()}
+        named = {int(row.rank): f"{int(row.feature)}: {row.value:.2f} "
+                                f"\u201c{plain(str(row.token).strip(), width=16)}\u201d" for row in group.itertuples()}
         rows.append([plain(text), plain(group["condition"].iloc[0]), *(named.get(rank, "") for rank in ranks)])
     more = f", first {limit} of {len(texts)}; all in view/*/strongest.csv" if len(texts) > limit else ""
     return Table(["text", "condition", *(str(rank) for rank in ranks)], rows, [],

@@ -150,7 +150,8 @@ def figure(axes_or_figure, title: str, *, shown: str, good: str = "", otherwise:
     width = int.from_bytes(buffer.getvalue()[16:20], "big")     # of the PNG header
     if save_as is not None:
         files.write_bytes(save_as, buffer.getvalue())
-    return Figure(title, base64.b64encode(buffer.getvalue()).decode(), shown, good, otherwise, round(width * PAGE_DPI / DPI))
+    return Figure(title, base64.b64encode(buffer.getvalue()).decode(), shown, good, otherwise,
+                  round(width * PAGE_DPI / DPI))
 
 
 def verdicts(lines: Sequence) -> Verdicts:

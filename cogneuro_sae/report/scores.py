@@ -41,11 +41,12 @@ def nested_rows(run: Run) -> list[dict]:
     Returns
     -------
     list of dict
-        Rows of `Comparison.headline()` of kind "nested"; empty for an unfinished run.
+        Rows of `Comparison.headline()` of kind "nested"; empty for an unfinished or damaged run.
     """
-    if not run.finished:
+    if not run.finished or not {"table", "cells", "nested"} <= set(run.tables) or "folds" not in run.config:
         return []
-    headline = Comparison.load(run.path).headline()
+    given = {name: run.tables[name] for name in ("table", "cells", "nested")}
+    headline = Comparison(**given, config=run.config, provenance=run.provenance, folder=run.path).headline()
     return headline[headline["kind"] == "nested"].to_dict("records")
 
 
@@ -71,7 +72,8 @@ def nested_lines(row: dict, cells: pd.DataFrame) -> list[str]:
         return [f"{concept}: there is no nested estimate; see Errors and warnings."]
     pairs = "" if pd.isna(row.get("pair_accuracy")) else \
         f"; pair accuracy {row['pair_accuracy']:.3f}{interval(row, 'pair_accuracy')}"
-    chance = "" if row.get("auroc_low", math.nan) > 0.5 else " The interval holds .5: no evidence of detection on new items."
+    chance = "" if row.get("auroc_low",
+                           math.nan) > 0.5 else " The interval holds .5: no evidence of detection on new items."
     lines = [f"{concept}: with everything chosen inside the training folds, held-out AUROC is {row['auroc']:.3f}"
              f"{interval(row, 'auroc')}{pairs} (nested estimate over the whole grid; {counts}; chance .5).{chance}"]
     difference = row.get("beyond_surface", math.nan)
@@ -82,7 +84,8 @@ def nested_lines(row: dict, cells: pd.DataFrame) -> list[str]:
     found = f"{difference:+.3f}{interval(row, 'beyond_surface')} AUROC"
     if row.get("beyond_surface_low", math.nan) > 0:
         return [*lines, f"{concept}: this is {found} above the best surface baseline ({name}), paired over folds."]
-    return [*lines, f"{concept}: no evidence beyond surface form. Nested estimate minus the best surface baseline ({name}; a "
+    return [*lines, f"{concept}: no evidence beyond surface form. Nested estimate minus the best surface baseline "
+                    f"({name}; a "
                     f"baseline below .5 counts as .5) is {found}, and the interval does not lie above 0."]
 
 
@@ -110,9 +113,14 @@ def headline_cells(cells: pd.DataFrame, *, limit: int = N_METHODS) -> Table:
         rows += [_cell_row(str(concept), row) for row in shown.to_dict("records")]
     left = sum(max(0, int((group["kind"] == "method").sum()) - limit) for _, group in cells.groupby("concept"))
     more = f"; {left} weaker cells are in cells.csv" if left else ""
-    return Table(["concept", "kind", "representation", "selector", "k", "ensemble", "AUROC [95 %]", "pair accuracy [95 %]"],
+    return Table(["concept", "kind", "representation", "selector", "k", "ensemble", "AUROC [95 %]", "pair accuracy [95 "
+                                                                                                    "%]"],
                  rows, ["k", "AUROC [95 %]", "pair accuracy [95 %]"],
-                 f"Held-out scores, mean over folds with corrected interval (descriptive within one concept){more}")
+                 "Held-out scores, mean over folds with corrected interval (descriptive within one concept). Floor: "
+                 "what surface "
+                 "form alone (words, length) reaches; skyline: what a probe on all units or features reaches; control: "
+                 "features "
+                 f"taken at random, also with matched firing rates{more}")
 
 
 def _cell_row(concept: str, row: dict) -> list[str]:
@@ -123,5 +131,6 @@ def _cell_row(concept: str, row: dict) -> list[str]:
     k = row.get("k")
     pairs = shown("pair_accuracy") if pd.notna(row.get("pair_accuracy")) else ""
     return [plain(concept), KIND_WORDS.get(row["kind"], row["kind"]), plain(row.get("representation") or ""),
-            plain(row["selector"]), f"{k:.0f}" if k is not None and pd.notna(k) else "", plain(row.get("ensemble") or ""),
+            plain(row["selector"]), f"{k:.0f}" if k is not None and pd.notna(k) else "",
+            plain(row.get("ensemble") or ""),
             shown("auroc"), pairs]

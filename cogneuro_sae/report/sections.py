@@ -26,6 +26,7 @@ SAE_GOALS = {
     "norm_ratio": ("mean norm of reconstruction / input", "", None),
 }
 HASH_DIGITS = 16
+GROUP_WORDS = "|G|: number of relabellings that are equally likely if the concept makes no difference"
 
 
 def stimuli_section(run: Run) -> list:
@@ -64,7 +65,8 @@ def _design_table(record: dict) -> Table:
                        for name, count in record.get("texts", {}).items())
     rows = [("items in use", _item_words(record)), ("texts in use", counts),
             ("contrast", f"{record.get('contrast')}: {record.get('expression')}"),
-            ("exchange scheme", record.get("scheme")), ("licence", record.get("licence")),
+            ("exchange scheme", f"{record['scheme']} ({GROUP_WORDS})" if record.get("scheme") else None),
+            ("licence", record.get("licence")),
             ("sha256", str(record.get("sha256", ""))[:HASH_DIGITS])]
     rows += [("note", note) for note in record.get("notes", [])]
     return Table(["", "design"], [[key, plain(as_text(value))] for key, value in rows if as_text(value)], [])
@@ -104,10 +106,13 @@ def responses_section(run: Run) -> list:
         rows = [[key, plain(as_text(value))] for key, value in shown.items() if as_text(value)]
         parts += [Heading(plain(name)), Table(["", "recorded"], rows, [])]
         if record.get("by_condition"):
-            parts.append(table(pd.DataFrame(record["by_condition"]), caption="Content tokens per text in the window", digits=1))
+            parts.append(table(pd.DataFrame(record["by_condition"]), caption="Content tokens per text in the window",
+                               digits=1))
         unfilled = record.get("n_unfilled", 0)
-        parts.append(Verdicts([Verdict("note" if unfilled else "ok", f"{unfilled} of {record.get('n_stimuli')} texts are "
-                                       f"shorter than the window {record.get('window')}; they give the tokens they have")]))
+        parts.append(Verdicts([Verdict("note" if unfilled else "ok", f"{unfilled} of {record.get('n_stimuli')} texts "
+                                                                     f"are "
+                                       f"shorter than the window {record.get('window')}; they give the tokens they "
+                                       f"have")]))
     return parts
 
 
@@ -135,7 +140,8 @@ def sae_section(run: Run) -> list:
         rate = sae.get("firing_rate")
         if rate:
             parts.append(figure(
-                firing_rates(rate), "Firing rates of all latents", save_as=run.path / "figures" / f"sae_{number}_firing.png",
+                firing_rates(rate), "Firing rates of all latents",
+                save_as=run.path / "figures" / f"sae_{number}_firing.png",
                 shown="Histogram of the share of corpus tokens on which each latent is active, log scale.",
                 good="one broad hill between 1e-4 and 1e-1, few latents silent.",
                 otherwise="many silent latents: lower l1 or train longer; a hill above 0.1: dense latents, raise l1."))
@@ -194,7 +200,8 @@ def provenance_section(run: Run) -> list:
     """
     record, parts = run.provenance, []
     if record:
-        rows = [("seed", record.get("seed")), ("started (UTC)", record.get("started_utc")), ("seconds", record.get("seconds")),
+        rows = [("seed", record.get("seed")), ("started (UTC)", record.get("started_utc")),
+                ("seconds", record.get("seconds")),
                 ("command", " ".join(map(str, record.get("command", [])))), ("platform", record.get("platform")),
                 ("CPUs", record.get("cpus")), ("planned contrasts sha256", record.get("planned_sha256"))]
         rows += [(f"hash of {key}", value) for key, value in _flat(record.get("hashes") or {})]
@@ -203,7 +210,8 @@ def provenance_section(run: Run) -> list:
         parts.append(Table(["package", "version"], [[plain(key), plain(value)] for key, value in versions.items()], []))
     parts += [Text(plain(f"Exchange scheme, {name}: {scheme}")) for name, scheme in _schemes(run)]
     if run.config:
-        parts.append(Code(plain_lines(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)), "resolved configuration"))
+        parts.append(Code(plain_lines(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)),
+                          "resolved configuration"))
     return parts
 
 

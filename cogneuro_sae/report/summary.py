@@ -10,16 +10,24 @@ import pandas as pd
 from cogneuro_sae.display import plain
 from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.report.folder import Run, View
-from cogneuro_sae.report.mapping import ALPHA
+from cogneuro_sae.report.mapping import ALPHA, is_rsa
 from cogneuro_sae.report.parts import Headline, Table, Text
 from cogneuro_sae.report.scores import headline_cells, nested_lines, nested_rows
 
 SHIPPED_MODEL = "default"
 SMALL_MODEL = (
-    "What the shipped model can show: it is a small Llama trained on openly licensed English text. It shows how the method works "
-    "and that the machinery is sound; it does not show how large models represent concepts. Surface form is often as good as "
+    "What the shipped model can show: it is a small Llama trained on openly licensed English text. It shows how the "
+    "method works "
+    "and that the machinery is sound; it does not show how large models represent concepts. Surface form is often as "
+    "good as "
     "anything it computes, and the report says so where that is the case.")
-SCOPE = ("Scope: one model and one dictionary (\"this model and SAE\"). A general claim needs at least 3 SAE seeds and 2 models, "
+D_MEANING = "how much more alike a feature's word-by-word profiles are among targets than between targets and {}"
+RSA_MEANING = {
+    "categorical": "how much more alike a feature's values are within a condition than between conditions",
+    "coherence": "how much more alike a feature's profiles are among targets than among foils",
+}
+SCOPE = ("Scope: one model and one dictionary (\"this model and SAE\"). A general claim needs at least 3 SAE seeds and "
+         "2 models, "
          "and items that were not used here.")
 
 
@@ -50,8 +58,10 @@ def summary_section(run: Run) -> list:
 def _limits(run: Run) -> list[str]:
     texts = []
     if run.verb == "map":
-        texts.append("A map is for looking: it is drawn on the texts that select its features, so its numbers are descriptive. "
-                     "Whether the features tell new items apart better than the words alone is what cogneuro-sae compare answers.")
+        texts.append("A map is for looking: it is drawn on the texts that select its features, so its numbers are "
+                     "descriptive. "
+                     "Whether the features tell new items apart better than the words alone is what cogneuro-sae "
+                     "compare answers.")
     if str(run.config.get("model")) == SHIPPED_MODEL and not run.config.get("responses"):
         texts.append(SMALL_MODEL)
     return [*texts, SCOPE]
@@ -73,11 +83,16 @@ def map_lines(run: Run) -> list[str]:
     lines = []
     for concept, maps in run.maps.items():
         view = run.views.get(concept, View({}, {}, {}))
-        headline = next((name for name, fmap in maps.items() if fmap.pvalue is not None and "rsa" not in name), None)
-        if headline:
-            lines.append(_map_line(concept, headline, maps[headline], view))
-        if "rsa_discriminative" in maps and maps["rsa_discriminative"].pvalue is not None:
-            lines.append(_d_line(maps["rsa_discriminative"], view))
+        tested = {name: fmap for name, fmap in maps.items() if fmap.pvalue is not None}
+        single = {name: fmap for name, fmap in tested.items() if not is_rsa(name)}
+        lines += [_map_line(concept, name, fmap, view) for name, fmap in single.items()]
+        if single and not any(fmap.threshold(ALPHA).any() for fmap in tested.values()):
+            lines.append("On these texts there is no evidence for a single feature that carries the concept; that is "
+                         "not "
+                         "evidence of absence.")
+        lines += [rsa_line(name, fmap, view) for name, fmap in tested.items() if is_rsa(name)]
+        if len(tested) < len(maps):
+            lines.append(_untested_line(concept, {name: fmap for name, fmap in maps.items() if name not in tested}))
         lines += _surface_lines(view)
     return lines
 
@@ -97,26 +112,68 @@ def _map_line(concept: str, name: str, fmap: FeatureMap, view: View) -> str:
     family = int(np.isfinite(fmap.pvalue).sum())
     if up + down == 0:
         low = np.nanmin(fmap.p_fwe) if np.isfinite(fmap.p_fwe).any() else math.nan
-        return (f"{concept}: none of {family:,} tested features responds differently to {target} and {foil} at family-wise "
-                f"p <= {ALPHA:g} ({name}; smallest p_FWE = {low:.3g}). On these texts there is no evidence for a single "
-                "feature that carries the concept; that is not evidence of absence.")
-    best = fmap.top(1, tail="two-sided")[0]
-    return (f"{concept}: {up:,} of {family:,} tested features respond more to {target} than to {foil}, {down:,} less "
-            f"({name}, family-wise p <= {ALPHA:g}, descriptive). Strongest: feature {best}, {name} = {fmap.value[best]:.2f}, "
-            f"p_FWE = {fmap.p_fwe[best]:.3g}.")
+        return (f"{concept}, {name}: none of {family:,} tested features responds differently to {target} and {foil} at "
+                f"family-wise p <= {ALPHA:g} (smallest p_FWE = {low:.3g}).")
+    away = np.where(passed, np.abs(fmap.value - fmap.center), -1.0)
+    best = int(np.argmax(away))
+    side = "" if fmap.value[best] > fmap.center else ", on the foil's side"
+    return (f"{concept}, {name}: {up:,} of {family:,} tested features respond more to {target} than to {foil}, "
+            f"{down:,} less "
+            f"(family-wise p <= {ALPHA:g}, descriptive). Strongest: feature {best}, {name} = {fmap.value[best]:.2f}, "
+            f"p_FWE = {fmap.p_fwe[best]:.3g}{side}.")
 
 
-def _d_line(fmap: FeatureMap, view: View) -> str:
-    conditions = {name for name, weight in view.records.get("stimuli", {}).get("weights", {}).items() if weight < 0}
-    name = "D_near" if conditions == {"near"} else "D_far" if conditions == {"far"} else "D"
-    direction = np.ones(len(fmap)) if fmap.direction is None else fmap.direction
-    passed = int((fmap.threshold(ALPHA) & (fmap.value > 0) & (direction > 0)).sum())
-    family = int(np.isfinite(fmap.pvalue).sum())
+def _untested_line(concept: str, maps: dict[str, FeatureMap]) -> str:
+    firsts = [f"{name} feature {fmap.top(1, tail='positive')[0]} ({np.nanmax(fmap.value):.2f})" for name,
+              fmap in maps.items()
+              if np.isfinite(fmap.value).any()]
+    return (f"{concept}: {', '.join(maps)} made without permutations: no p, so nothing here says that a feature "
+            f"differs. "
+            + (f"Highest: {', '.join(firsts)}." if firsts else ""))
+
+
+def rsa_line(name: str, fmap: FeatureMap, view: View) -> str:
+    """Return how many features pass in an RSA map, and how many of them fire more on the target.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map.
+    fmap : FeatureMap
+        A map with p-values.
+    view : View
+        Of the same concept; its contrast says whether D is D_near or D_far.
+
+    Returns
+    -------
+    str
+    """
+    called, meaning, far = _rsa_words(name, view)
+    # the same count as in the map and on the command line; which side fires more is a second question
+    passed = fmap.threshold(ALPHA)
+    count, family = int(passed.sum()), int(np.isfinite(fmap.pvalue).sum())
     lost = len(fmap) - family
-    found = f"{passed:,} of {family:,} testable features have" if passed else f"none of {family:,} testable features has"
+    found = f"{count:,} of {family:,} testable features {'has' if count == 1 else 'have'}" if count else f"none of {family:,} testable features has"
+    split = ""
+    if count and fmap.direction is not None:
+        up, down = (int((passed & (sign * fmap.direction > 0)).sum()) for sign in (1, -1))
+        split = f", of which {up:,} fire more on targets and {down:,} more on foils"
     tail = f" {lost:,} features could not be tested, most of them silent in too many items." if lost else ""
-    far = " A topic detector has D_far > 0 too; a claim about the concept needs D_near." if name == "D_far" else ""
-    return f"Representational similarity, {name} (profiles): {found} {name} > 0 at family-wise p <= {ALPHA:g}.{tail}{far}"
+    return (f"Representational similarity, {called} ({meaning}): {found} {called} > 0 at family-wise p <= "
+            f"{ALPHA:g}{split}."
+            f"{tail}{far}")
+
+
+def _rsa_words(name: str, view: View) -> tuple[str, str, str]:
+    """What an RSA score is called under this contrast, what it means, and what it cannot show."""
+    if "discriminative" not in name:
+        score = name.removeprefix("rsa_")
+        return score, RSA_MEANING.get(score, "a fit of the feature's dissimilarities to a model"), ""
+    foils = {name for name, weight in view.records.get("stimuli", {}).get("weights", {}).items() if weight < 0}
+    if foils == {"far"}:
+        return "D_far", D_MEANING.format("far foils"), \
+            " A topic detector has D_far > 0 too; a claim about the concept needs D_near."
+    return ("D_near", D_MEANING.format("near foils"), "") if foils == {"near"} else ("D", D_MEANING.format("foils"), "")
 
 
 def _surface_lines(view: View) -> list[str]:
@@ -127,7 +184,8 @@ def _surface_lines(view: View) -> list[str]:
     best = max((row for row in rows if row["comparison"] == first), key=lambda row: row["auroc"])
     told = "words alone tell these texts apart, so a feature may follow surface form" if best["auroc"] >= 0.65 else \
         "words alone do not tell these texts apart"
-    return [f"Surface form ({first}): the best baseline, {best['baseline']}, reaches AUROC {best['auroc']:.2f} on held-out items; {told}."]
+    return [f"Surface form ({first}): the best baseline, {best['baseline']}, reaches AUROC {best['auroc']:.2f} on "
+            f"held-out items; {told}."]
 
 
 def compare_lines(run: Run) -> list[str]:
@@ -146,9 +204,11 @@ def compare_lines(run: Run) -> list[str]:
     cells = run.tables.get("cells", pd.DataFrame())
     lines = [line for row in nested_rows(run) for line in nested_lines(row, cells)]
     if not lines and len(cells):
-        lines.append("The run did not finish, so there is no nested estimate; the cells below are what it left.")
+        why = "see Errors and warnings" if run.finished else "the run did not finish"
+        lines.append(f"There is no nested estimate: {why}. The cells below are what it left.")
     tests = run.tables.get("tests", pd.DataFrame())
-    return lines + [_test_line(row) for row in tests.to_dict("records") if row.get("scope") != "across"] + _winners(tests)
+    return lines + [_test_line(row) for row in tests.to_dict("records")
+                    if row.get("scope") != "across"] + _winners(tests)
 
 
 def _winners(tests: pd.DataFrame) -> list[str]:

@@ -21,6 +21,7 @@ from cogneuro_sae.stimuli.surface import SURFACE, cross_validated
 
 LEVELS = ("ok", "note", "warning", "error")
 TELLING = 0.65
+BELOW = 0.40
 FEW_ITEMS = 10
 
 
@@ -47,7 +48,8 @@ class Checks:
     measures : DataFrame (n_stimuli, n_measures)
         Nuisance measures of every text, by id.
     baselines : DataFrame
-        Surface baselines: `comparison baseline auroc pair_accuracy folds reason`.
+        Surface baselines: `comparison baseline auroc lowest highest repeats pair_accuracy folds reason`; lowest and
+        highest are the range of auroc over repeats.
     """
 
     name: str
@@ -153,13 +155,23 @@ def _scheme_lines(stimuli, contrast: str | None, power: bool) -> list[Check]:
     except InputError as error:
         return [Check("error", "design", str(error))]
     scheme, items = design.scheme, len(set(design.groups))
-    level = "warning" if scheme.min_p_two > 0.05 else "ok"
-    lines = [Check(level, "design", f"{design.contrast} ({design.expression}): {len(design)} texts of {items} items; "
-                                    f"{scheme.description}")]
+    small = scheme.min_p_two > 0.05
+    lines = [Check("warning" if small else "ok", "design",
+                   f"{design.contrast} ({design.expression}): {len(design)} texts of {items} items; "
+                   f"{scheme.description}{_too_small(design) if small else ''}")]
     fewest = min(len(set(design.groups[design.y == side])) for side in (0, 1))
     if fewest < FEW_ITEMS:
         lines.append(Check("warning", "items", f"{fewest} items on one side; 5 folds need at least {FEW_ITEMS}"))
     return lines + (_power_lines(design) if power else [])
+
+
+def _too_small(design: Design) -> str:
+    """What follows from a smallest p above .05, and how many items mend it."""
+    needed = {"swap": "6 for a two-sided swap test, ", "sign": "6 for a two-sided sign test, "}
+    if not design.strata.max(initial=0):
+        needed |= dict.fromkeys(("labels", "free"), "4 on each side for a two-sided test of labels, ")
+    return ("; no p can reach 0.05, so `map` will refuse the set and `compare` will refuse it or give no p: at least "
+            f"{needed.get(design.scheme.kind, '')}{FEW_ITEMS} items for a comparison with 5 folds")
 
 
 def _power_lines(design: Design) -> list[Check]:
@@ -195,7 +207,8 @@ def _baseline_rows(stimuli, design: Design, name: str) -> list[dict]:
         try:
             result = cross_validated(baseline, texts, design.y, design.groups, design.cells)._asdict()
         except ValueError as error:
-            result = {"auroc": float("nan"), "pair_accuracy": float("nan"), "folds": 0, "reason": str(error)}
+            result = {**dict.fromkeys(("auroc", "lowest", "highest"), math.nan), "repeats": 0,
+                      "pair_accuracy": math.nan, "folds": 0, "reason": str(error)}
         rows.append({"comparison": name, "baseline": baseline, **result})
     return rows
 
@@ -208,9 +221,21 @@ def _baseline_lines(rows: list[dict], name: str, design: Design) -> list[Check]:
             continue
         pair = "" if math.isnan(row["pair_accuracy"]) else f", pair accuracy {row['pair_accuracy']:.2f}"
         level = "ok" if row["auroc"] < TELLING else "warning" if design.matched else "note"
-        tells = "" if level == "ok" else "; surface form tells the two apart"
-        lines.append(Check(level, "surface", f"{name}: {row['baseline']} AUROC {row['auroc']:.2f}{pair}{tells}"))
+        spread = f"[{row['lowest']:.2f}-{row['highest']:.2f} over {row['repeats']} repeats]"
+        lines.append(Check(level, "surface", f"{name}: {row['baseline']} AUROC {row['auroc']:.2f} {spread}{pair}; "
+                                             f"{_verdict(row, design.matched)}"))
     return lines
+
+
+def _verdict(row: dict, matched: bool) -> str:
+    """Which side of the threshold the mean AUROC is on, and whether single repeats are on the other."""
+    if row["auroc"] >= TELLING:
+        some = ", though not in every repeat" if row["lowest"] < TELLING else ""
+        return f"not below the threshold {TELLING:.2f}{some}: surface form tells the two apart"
+    some = ", though not in every repeat" if row["highest"] >= TELLING else ""
+    low = " (below .5 is what exact counterbalancing of words does; it counts as .5)" \
+        if matched and row["auroc"] < BELOW else ""
+    return f"below the threshold {TELLING:.2f}{some}{low}"
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:

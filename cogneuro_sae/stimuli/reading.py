@@ -9,13 +9,14 @@ from typing import Any
 
 import pydantic
 
-from cogneuro_sae.config import Lines, decode, load_yaml, read_bytes, resolve, schema_errors, shown
+from cogneuro_sae.config import (Lines, allowed_once, decode, load_yaml, other_kind, read_bytes, resolve, schema_errors,
+                                 shown)
 from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.stimuli import rows as rowwork
 from cogneuro_sae.stimuli.items import ItemReader, Row
 from cogneuro_sae.stimuli.layout import Layout, make_layout
 from cogneuro_sae.stimuli.schema import ConditionSpec, SetFile
-from cogneuro_sae.stimuli.tables import MAX_STIMULI, RawTable, frame_rows, load_json, read_table
+from cogneuro_sae.stimuli.tables import MAX_STIMULI, RawTable, frame_rows, load_json, missing_columns, read_table
 
 
 class _NoLines:
@@ -47,6 +48,8 @@ def read_yaml(reference: str | Path, *, base: Path | None = None) -> dict[str, A
     document = load_yaml(path)
     where, lines, data = str(path), document.lines, document.data
     file, errors = _validated(data, where, lines)
+    if errors and (other := other_kind(data, SetFile, where)) is not None:
+        raise other
     if isinstance(data.get("name"), str) and data["name"] != path.stem:
         errors.append(InputError(f"the name {shown(data['name'])} is not the file's stem",
                                  where=f"{where}:{lines.near(('name',))}",
@@ -59,7 +62,7 @@ def read_yaml(reference: str | Path, *, base: Path | None = None) -> dict[str, A
     elif layout is not None:
         rows, found = _file_rows(data, layout, path, lines)
         errors += found
-    rowwork.raise_all(errors)
+    rowwork.raise_all(allowed_once(errors))
     return _assemble(file, layout, rows, where, lines, path)
 
 
@@ -136,8 +139,8 @@ def read_frame(frame: Any, spec: dict[str, Any], confirm: Sequence[str]) -> dict
     if confirm:
         spec["split"] = {"confirm": list(confirm)}
     layout, errors = _layout(spec, where, _NoLines(), [])
-    if layout is None and not errors:
-        errors = [InputError("the column 'condition' is missing", where=where, do="add it, or declare factors")]
+    if layout is None and not {"conditions", "factors"} & set(spec):
+        errors = missing_columns(("text", "item", "condition"), table.columns, where)
     rows, found = rowwork.table_rows(table, layout, where) if layout else ([], [])
     rowwork.raise_all(errors + found)
     return _from_rows(spec, rows, where)

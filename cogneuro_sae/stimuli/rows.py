@@ -13,7 +13,7 @@ from cogneuro_sae.errors import InputError, ManyErrors
 from cogneuro_sae.stimuli.items import Row
 from cogneuro_sae.stimuli.layout import Layout
 from cogneuro_sae.stimuli.schema import COLUMNS, SPLITS, check_name
-from cogneuro_sae.stimuli.tables import RawTable
+from cogneuro_sae.stimuli.tables import RawTable, missing_columns
 
 SHOWN_ERRORS = 20
 SPECIALS = re.compile(r"</?s>|<\|endoftext\|>|<unk>|<pad>")
@@ -58,10 +58,8 @@ def table_rows(table: RawTable, layout: Layout, where: str) -> tuple[list[Row], 
     needed = ["text", "item", *(layout.factors or ["condition"])]
     if layout.factors and "condition" in table.columns and not set(layout.factors) & set(table.columns):
         needed = ["text", "item", "condition"]
-    absent = [name for name in needed if name not in table.columns]
-    if absent:
-        return [], [InputError(f"the column {name!r} is missing", where=where, allowed=", ".join(needed))
-                    for name in absent]
+    if absent := missing_columns(needed, table.columns, where):
+        return [], absent
     rows, errors = [], []
     for values, line in zip(table.rows, table.lines):
         try:

@@ -125,7 +125,8 @@ class SetFile(StrictModel):
     """Factors with their levels; the cells are all combinations."""
     between: Listed[str] = ()
     """Factors of which each item holds one level only."""
-    contrasts: Annotated[dict[_named("name"), Text], pydantic.Field(min_length=1)]
+    contrasts: Annotated[dict[_named("name"), Text],
+                         pydantic.Field(min_length=1, examples=["main: target - near"])]
     """Named expressions over conditions, cells or levels; the first is the default."""
     items: Annotated[list[Any], pydantic.Field(min_length=1)] | None = None
     """The texts, by item; or else `table`."""

@@ -58,11 +58,15 @@ def text_lengths(texts) -> np.ndarray:
 class SurfaceResult(NamedTuple):
     """How well a baseline tells the two sides of a design apart.
 
-    `auroc` is the mean over folds of texts left out, `pair_accuracy` the mean over items of the share of pairs with the
+    `auroc` is the mean over folds of texts left out, `lowest` and `highest` its range over `repeats` (how the folds
+    fell, not a confidence interval), `pair_accuracy` the mean over items of the share of pairs with the
     target above its foil (NaN without matched items; `reason` says so), `folds` how many folds were scored.
     """
 
     auroc: float
+    lowest: float
+    highest: float
+    repeats: int
     pair_accuracy: float
     folds: int
     reason: str
@@ -118,7 +122,9 @@ def cross_validated(
             aurocs.append(roc_auc_score(label, value))
             pairs += _pairs(value, label, group)
     reason = "" if pairs else "no item holds both sides"
-    return SurfaceResult(float(np.mean(aurocs)), float(np.mean(pairs)) if pairs else float("nan"), len(aurocs), reason)
+    means = np.reshape(aurocs, (repeats, -1)).mean(1)
+    return SurfaceResult(float(np.mean(aurocs)), float(means.min()), float(means.max()), repeats,
+                         float(np.mean(pairs)) if pairs else float("nan"), len(aurocs), reason)
 
 
 def _pairs(value: np.ndarray, label: np.ndarray, group: np.ndarray) -> list[float]:

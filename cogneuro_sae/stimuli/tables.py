@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +66,7 @@ def _delimited(path: Path, delimiter: str) -> RawTable:
         for cells in reader:
             if columns is None:
                 columns = [name.strip() for name in cells]
+                _check_separator(columns, delimiter, path)
                 _check_columns(columns, path)
             elif cells:
                 if len(cells) != len(columns):
@@ -80,6 +83,16 @@ def _delimited(path: Path, delimiter: str) -> RawTable:
         if name not in ("text", "item", "condition", "span", "id", "split"):
             _numbers(rows, name)
     return RawTable(columns, rows, lines)
+
+
+def _check_separator(columns: list[str], delimiter: str, path: Path) -> None:
+    """Refuse a header that another sign splits further, as spreadsheets of many countries write it."""
+    header = delimiter.join(columns)
+    sign = max(";\t,", key=header.count)
+    if "text" not in columns and sign != delimiter and header.count(sign) > header.count(delimiter):
+        kept = {",": "commas, or as .tsv for tabs", "\t": "tabs, or as .csv for commas"}[delimiter]
+        raise InputError(f"separated by {'tabs' if sign == chr(9) else repr(sign)}", where=f"{path}:1",
+                         do=f"save it with {kept}")
 
 
 def _numbers(rows: list[dict], name: str) -> None:
@@ -141,6 +154,31 @@ def frame_rows(frame, where: str) -> RawTable:
     rows = [{name: cell.item() if hasattr(cell, "item") else cell for name, cell in zip(columns, row)}
             for row in values]
     return RawTable(columns, rows, list(range(1, len(rows) + 1)))
+
+
+def missing_columns(needed: Sequence[str], columns: Sequence[str], where: str) -> list[InputError]:
+    """Return one error that names all missing columns and what was found, or none.
+
+    Parameters
+    ----------
+    needed : sequence of str
+        Names of the columns that must be there.
+    columns : sequence of str
+        Those that are.
+    where : str
+        What the error names as its place.
+    """
+    absent = [name for name in needed if name not in columns]
+    if not absent:
+        return []
+    spare = {name.strip().casefold(): name for name in columns if name not in needed}
+    near = {name: difflib.get_close_matches(name, spare, n=1, cutoff=0.7) for name in absent}
+    pairs = ", ".join(f"{name!r} for {shown(spare[found[0]])}" for name, found in near.items() if found)
+    names = ", ".join(map(repr, absent))
+    what = f"the column {names} is missing" if len(absent) == 1 else f"the columns {names} are missing"
+    found = ", ".join(shown(name)[1:-1] for name in columns[:20]) + (" ..." if len(columns) > 20 else "")
+    return [InputError(f"{what}, found {found or 'none'}", where=where,
+                       do="names are in small letters" + (f" (did you mean {pairs}?)" if pairs else ""))]
 
 
 def load_json(text: str, *, where: str) -> object:
