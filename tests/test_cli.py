@@ -247,3 +247,12 @@ def test_a_terminal_that_cannot_show_a_path_gets_it_escaped(tmp_path):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "d\\xefr \\u2603" in done.stdout
+
+
+def test_report_on_a_damaged_run_warns_and_still_makes_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run/table.csv").write_text("garb,age\n1,2\n")
+    code, out, err = run(["report", "run"], capsys)
+    assert code == 0 and "warning: " in err and "table.csv" in err and "Traceback" not in err
+    assert Path(out.strip()).is_file() and "KeyError" not in Path(out.strip()).read_text("utf-8")

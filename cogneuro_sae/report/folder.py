@@ -109,8 +109,7 @@ def read_run(folder: str | Path) -> Run:
         raise InputError(f"no such results folder: {folder}", do="give the folder that map or compare printed")
     known = ["config.yaml", COMPLETION, "maps", "view", *(f"{name}.csv" for name in TABLES)]
     if not any((folder / name).exists() for name in known):
-        raise InputError(f"{folder} is not a results folder", allowed="a folder that holds " + ", ".join(known[:3])
-                         + " ...",
+        raise InputError(f"{folder} is not a results folder: it holds none of {', '.join(known[:3])}",
                          do="give the folder that map or compare printed")
     problems: list[str] = []
     config = attempt(problems, folder / "config.yaml", _read_config, needed=True) or {}
