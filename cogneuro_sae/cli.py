@@ -30,6 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+STOPPED = "interrupted; run the same command again to resume"
+
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the config; may be repeated.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for results (default: results/ under the working directory).")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps.")]
@@ -246,11 +248,14 @@ def _prepare_matplotlib() -> None:
 
 def _run(words: list[str], *, debug: bool) -> int:
     try:
-        return app(args=words, prog_name="cogneuro-sae", standalone_mode=False) or 0
+        code = app(args=words, prog_name="cogneuro-sae", standalone_mode=False) or 0
+        if code == 130:  # typer swallows Ctrl-C and returns this
+            say(STOPPED)
+        return code
     except typer.Exit as leaving:
         return leaving.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        say("interrupted; run the same command again to resume")
+        say(STOPPED)
         return 130
     except CogneuroError as error:
         _trace(debug)

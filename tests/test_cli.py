@@ -256,3 +256,15 @@ def test_report_on_a_damaged_run_warns_and_still_makes_the_page(tmp_path, monkey
     code, out, err = run(["report", "run"], capsys)
     assert code == 0 and "warning: " in err and "table.csv" in err and "Traceback" not in err
     assert Path(out.strip()).is_file() and "KeyError" not in Path(out.strip()).read_text("utf-8")
+
+
+def test_ctrl_c_says_that_the_same_command_resumes(monkeypatch, capsys):
+    for answer in (lambda **options: 130, None):
+        def stopped(answer=answer, **options):
+            if answer is None:
+                raise KeyboardInterrupt
+            return answer()
+
+        monkeypatch.setattr(cli, "app", stopped)
+        code, out, err = run(["doctor"], capsys)
+        assert code == 130 and "run the same command again" in err and out == ""

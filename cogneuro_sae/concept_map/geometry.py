@@ -147,7 +147,7 @@ def _models(given: Geometry, cells: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _own_models(given: Geometry, cells: pd.DataFrame) -> dict[str, np.ndarray]:
-    """RDMs that the set brings, by stimulus id, averaged to cells; those that do not cover every stimulus are left out."""
+    """RDMs that the set brings, by stimulus id, averaged to cells; those that lack a stimulus are left out."""
     found, ids = {}, given.table["id"].tolist()
     for name, frame in given.stimuli.model_rdms.items():
         if not set(ids) <= set(frame.index):

@@ -1,4 +1,4 @@
-"""What a map is made from: set, design, model or recorded responses, SAE; loaded and checked before anything is written."""
+"""What a map is made from: set, design, model or recorded responses, SAE; checked before anything is written."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def content_hashes(inputs: Inputs) -> dict[str, str]:
     -------
     dict of str to str
     """
-    source = {"model": inputs.model.sha256} if inputs.model else {"responses": files.sha256_file(inputs.config.responses)}
+    source = ({"model": inputs.model.sha256} if inputs.model
+              else {"responses": files.sha256_file(inputs.config.responses)})
     return {"stimuli": inputs.stimuli.sha256, **source, "sae": inputs.sae.sha256 if inputs.sae else ""}
 
 

@@ -22,7 +22,8 @@ def check_place(root: str | Path, *, probe: bool = True) -> None:
     Parameters
     ----------
     root : path
-        `<out>/<name>`; it need not exist. One that holds finished maps may be read-only: they may be all that is asked for.
+        `<out>/<name>`; it need not exist. One that holds finished maps may be read-only: they may be all that is
+        asked for.
     probe : bool
         Make and remove an empty folder to be sure; without, only the permissions are looked at.
 

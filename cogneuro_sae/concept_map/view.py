@@ -40,8 +40,8 @@ def describe_concept(folder: str | Path, *, stimuli, design, responses, selected
     selected : array_like (n_selected,) int
         Features to describe, strongest first; at least 1.
     rows : array_like (n_rows,) int, optional
-        Positions in the set's table that `responses` covers; the whole table, or else all rows not kept for confirmation,
-        when left out.
+        Positions in the set's table that `responses` covers; the whole table, or else all rows not kept for
+        confirmation, when left out.
     through : object, optional
         SAE, or anything with `transform`; None for raw units.
     representation : str

@@ -1,7 +1,8 @@
-"""Axes-level figures: data first, keyword-only options, `ax=None`, the axes are returned; no plot computes a statistic."""
+"""Axes-level figures: data first, keyword-only options, `ax=None`, axes returned; no plot computes a statistic."""
 
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
-from cogneuro_sae.plots.maps import contrast_heatmap, feature_map, p_value_histogram, response_profiles, strongest_features
+from cogneuro_sae.plots.maps import (contrast_heatmap, feature_map, p_value_histogram, response_profiles,
+                                     strongest_features)
 from cogneuro_sae.plots.outcomes import planned, stability
 from cogneuro_sae.plots.rdms import model_fits, rdm, rdm_beside_model
 from cogneuro_sae.plots.saes import firing_rates, training_curve

@@ -11,7 +11,8 @@ import seaborn as sns
 
 from cogneuro_sae.display import label
 from cogneuro_sae.feature_map import FeatureMap
-from cogneuro_sae.plots.style import ACCENT, CALM, PALETTE, QUIET, get_axes, legend_below, name_points, symmetric_limit, tidy
+from cogneuro_sae.plots.style import (ACCENT, CALM, PALETTE, QUIET, get_axes, legend_below, name_points,
+                                      symmetric_limit, tidy)
 
 UNITS = {
     "auroc": "AUROC (0-1)", "paired_t": "t over item differences", "welch_t": "Welch t over cell means",

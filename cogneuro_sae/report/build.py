@@ -25,9 +25,9 @@ TITLES = {"compare": "Method comparison", "map": "Concept map"}
 def build_report(folder: str | Path) -> Path:
     """Make the figures and the report of a results folder again from what is in it.
 
-    The page is one file without scripts or outside sources, and it is always made: what a partial run lacks, and what could
-    not be drawn, stands in its Errors section (`report_problems` returns what is missing or damaged). The same folder gives the
-    same bytes.
+    The page is one file without scripts or outside sources, and it is always made: what a partial run lacks, and what
+    could not be drawn, stands in its Errors section (`report_problems` returns what is missing or damaged). The same
+    folder gives the same bytes.
 
     Parameters
     ----------

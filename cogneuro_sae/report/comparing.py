@@ -7,8 +7,7 @@ import pandas as pd
 from cogneuro_sae.display import plain
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
 from cogneuro_sae.plots.outcomes import planned, stability
-from cogneuro_sae.report.folder import Run, as_text
-from cogneuro_sae.report.mapping import place
+from cogneuro_sae.report.folder import Run, as_text, place
 from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
 
 MOST_ROWS = 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -254,3 +255,19 @@ def as_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return "" if value is None else str(value)
+
+
+def place(run: Run, concept: str, name: str) -> Path:
+    """Return the PNG path of a figure; characters that a file name should not hold become "-".
+
+    Parameters
+    ----------
+    run : Run
+        A results folder.
+    concept : str
+        The concept shown.
+    name : str
+        What is shown.
+    """
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{concept}_{name}").strip("-.")[:80]
+    return run.path / "figures" / f"{stem}.png"

@@ -6,8 +6,8 @@ import numpy as np
 
 from cogneuro_sae.display import plain
 from cogneuro_sae.plots.rdms import model_fits, rdm_beside_model
-from cogneuro_sae.report.folder import Run, View
-from cogneuro_sae.report.mapping import MOST_MAPS, concept_maps, features_table, inference_table, map_figures, place
+from cogneuro_sae.report.folder import Run, View, place
+from cogneuro_sae.report.mapping import MOST_MAPS, concept_maps, features_table, inference_table, map_figures
 from cogneuro_sae.report.parts import Heading, Text, figure, table
 
 TWO_CLASS_CASE = (

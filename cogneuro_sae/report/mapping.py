@@ -10,7 +10,7 @@ import pandas as pd
 from cogneuro_sae.display import plain
 from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.plots.maps import contrast_heatmap, feature_map, p_value_histogram, response_profiles
-from cogneuro_sae.report.folder import Run, View, short_names
+from cogneuro_sae.report.folder import Run, View, place, short_names
 from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
 
 ALPHA = 0.05
@@ -289,19 +289,3 @@ def strongest_table(strongest: pd.DataFrame, *, limit: int = N_TEXTS) -> Table:
     more = f", first {limit} of {len(texts)}; all in view/*/strongest.csv" if len(texts) > limit else ""
     return Table(["text", "condition", *(str(rank) for rank in ranks)], rows, [],
                  f"Strongest features per text (feature: pooled activation \u201cpeak token\u201d{more})")
-
-
-def place(run: Run, concept: str, name: str):
-    """Return the PNG path of a figure; characters that a file name should not hold become "-".
-
-    Parameters
-    ----------
-    run : Run
-        A results folder.
-    concept : str
-        The concept shown.
-    name : str
-        What is shown.
-    """
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{concept}_{name}").strip("-.")[:80]
-    return run.path / "figures" / f"{stem}.png"

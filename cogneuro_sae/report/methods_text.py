@@ -187,13 +187,15 @@ def _maps(run: Run, view: View, cite: Citations) -> str:
                  "features silent in too many items have no value rather than 0. ")
     if tested:
         info = tested[0].info
-        how = "all labellings were enumerated" if info.get("enumerated") else f"{info.get('permutations')} random labellings"
+        how = ("all labellings were enumerated" if info.get("enumerated")
+               else f"{info.get('permutations')} random labellings")
         text += (f"Inference is by permutation under the exchange scheme of the design {cite('exchange')} "
                  f"({info.get('scheme') or 'scheme not recorded'}; {how}, the observed one included "
                  f"{cite('never_zero')}). "
                  "Every p tests exchangeability. Family-wise error over features is controlled by the maximum of the "
                  f"permutation-standardised score {cite('maxt')}; q are Benjamini-Hochberg {cite('bh')}. ")
-    return text + f"Maps are for looking: on the data that selected the features they are descriptive {cite('circular')}."
+    return text + ("Maps are for looking: on the data that selected the features they are descriptive "
+                   f"{cite('circular')}.")
 
 
 def _looking(run: Run, view: View, cite: Citations) -> str:

@@ -34,7 +34,7 @@ def failed_cells(run: Run) -> list[str]:
 
 
 def constant_readouts(run: Run) -> list[str]:
-    """Return one line per cell whose read-out said the same of every text in all folds, so that each AUROC is exactly .5.
+    """Return one line per cell whose read-out said the same of every text in all folds: each AUROC is exactly .5.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each section of a report says; every writer takes the run and returns parts, and finds what it needs or nothing."""
+"""What each section of a report says; every writer takes the run and returns parts."""
 
 from __future__ import annotations
 

@@ -153,7 +153,8 @@ def rsa_line(name: str, fmap: FeatureMap, view: View) -> str:
     passed = fmap.threshold(ALPHA)
     count, family = int(passed.sum()), int(np.isfinite(fmap.pvalue).sum())
     lost = len(fmap) - family
-    found = f"{count:,} of {family:,} testable features {'has' if count == 1 else 'have'}" if count else f"none of {family:,} testable features has"
+    verb = "have" if count > 1 else "has"
+    found = f"{f'{count:,}' if count else 'none'} of {family:,} testable features {verb}"
     split = ""
     if count and fmap.direction is not None:
         up, down = (int((passed & (sign * fmap.direction > 0)).sum()) for sign in (1, -1))
@@ -184,7 +185,7 @@ def _surface_lines(view: View) -> list[str]:
     best = max((row for row in rows if row["comparison"] == first), key=lambda row: row["auroc"])
     told = "words alone tell these texts apart, so a feature may follow surface form" if best["auroc"] >= 0.65 else \
         "words alone do not tell these texts apart"
-    return [f"Surface form ({first}): the best baseline, {best['baseline']}, reaches AUROC {best['auroc']:.2f} on "
+    return [f"Surface form ({first}): the best baseline, {best['baseline']}, reaches AUROC {best['auroc']:.3f} on "
             f"held-out items; {told}."]
 
 
@@ -236,7 +237,8 @@ def _test_line(row: dict) -> str:
     told += f" (Holm {adjusted:.3g})" if pd.notna(adjusted) else ""
     concept = f" in {row['concept']}" if row.get("concept") else " over concepts"
     reach = "paired over concepts" if row.get("scope") == "across" else "over the folds of one concept, descriptive"
-    return f"Planned contrast {row.get('name')}{concept}: {estimate:+.3f} [{low:+.3f}, {high:+.3f}] AUROC{told}; {reach}."
+    return (f"Planned contrast {row.get('name')}{concept}: {estimate:+.3f} [{low:+.3f}, {high:+.3f}] AUROC{told}; "
+            f"{reach}.")
 
 
 def _headline_table(run: Run) -> Table | None:
