@@ -531,3 +531,15 @@ def test_a_plugin_score_may_be_named_in_a_config(tmp_path, monkeypatch):
                                                            "baselines": [], "permutations": 0})
     found = run_comparison(path, out=tmp_path / "o", describe=quiet)
     assert set(found.table["status"]) == {"ok"} and set(found.cells["verdict"]) == {"no surface baseline was run"}
+
+
+def test_many_concepts_are_summarised_in_a_line_each(done):
+    names = ("a", "b", "c", "d")
+    tables = {name: pd.concat([getattr(done, name).assign(concept=concept) for concept in names], ignore_index=True)
+              for name in ("table", "cells", "nested", "tests", "features")}
+    lines = Comparison(**tables, config=done.config, provenance=done.provenance).summary().splitlines()
+    first = done.headline().iloc[0]
+    assert [line.split()[0] for line in lines[2:6]] == list(names) and len(lines) == 7
+    assert all(f" {first['auroc']:.3f} [" in line and f" {first['beyond_surface']:+.3f} [" in line for line in lines[2:6])
+    above = 4 * bool(first["beyond_surface_low"] > 0)
+    assert lines[-1].startswith(f"  {above} of 4 concepts") and sum(line.endswith("  above") for line in lines) == above

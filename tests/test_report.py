@@ -1,5 +1,7 @@
 """Reports: self-contained, escaped, made for partial folders too, and the same bytes each time."""
 
+import itertools
+import json
 import re
 from html.parser import HTMLParser
 
@@ -229,20 +231,20 @@ def test_figures_in_the_page_are_the_files(tmp_path):
     assert embedded == {path.read_bytes() for path in (tmp_path / "figures").glob("*.png")}
 
 
-def fake_compare_folder(folder, *, beyond):
-    """Six folds of one method, one baseline, a skyline and a control, as compare writes them."""
+def fake_compare_folder(folder, *, beyond, concepts=("tiny",)):
+    """Ten folds of two methods, one baseline, a skyline and a control per concept, as compare writes them."""
     from cogneuro_sae.compare import Comparison
     from cogneuro_sae.compare.comparison import TABLES
 
     rng = np.random.default_rng(0)
-    base = {"concept": "tiny", "contrast": "main", "model": "default", "site": "model.layers.3", "window": "all", "pooling": "mean",
+    base = {"contrast": "main", "model": "default", "site": "model.layers.3", "window": "all", "pooling": "mean",
             "status": "ok", "reason": "", "n_train": 16, "n_test": 4}
     what = [("method", "raw", "max_any", 0.60 + beyond), ("method", "sae", "max_any", 0.62 + beyond), ("baseline", "", "length", 0.6),
             ("skyline", "raw", "full_probe", 0.8), ("control", "sae", "random", 0.5)]
-    table, cells, nested = [], [], []
-    for kind, representation, selector, mean in what:
-        cell = {**base, "kind": kind, "representation": representation, "selector": selector, "k": 8 if kind in ("method", "control") else None,
-                "ensemble": "mean_z", "n_items": 20, "n_folds": 10}
+    table, cells, nested, tests = [], [], [], []
+    for concept, (kind, representation, selector, mean) in itertools.product(concepts, what):
+        cell = {**base, "concept": concept, "kind": kind, "representation": representation, "selector": selector,
+                "k": 8 if kind in ("method", "control") else None, "ensemble": "mean_z", "n_items": 20, "n_folds": 10}
         for repeat in (0, 1):
             for fold in range(5):
                 auroc = mean + rng.normal(0, 0.01)
@@ -250,10 +252,11 @@ def fake_compare_folder(folder, *, beyond):
                 if kind == "method" and representation == "sae":
                     nested.append({**table[-1], "method": "best", "inner_auroc": 0.6})
         cells.append({**cell, "auroc": mean, "auroc_low": mean - 0.1, "auroc_high": mean + 0.1, "jaccard": 0.4, "kuncheva": 0.3})
-    tests = [{"name": "sae_vs_raw", "scope": "within", "concept": "tiny", "expression": "sae - raw", "estimate": 0.02, "low": -0.01,
-              "high": 0.05, "p": 0.2, "p_adjusted": 0.2, "method": "corrected resampled t", "n": 20},
-             {"name": "sae_vs_raw", "scope": "across", "concept": "", "expression": "sae - raw", "estimate": 0.02,
-              "reason": "no test: one concept, 6 needed", "method": "sign flips", "n": 1}]
+    tests += [{"name": "sae_vs_raw", "scope": "within", "concept": concept, "expression": "sae - raw", "estimate": 0.02, "low": -0.01,
+               "high": 0.05, "p": 0.2, "p_adjusted": 0.2, "method": "corrected resampled t", "n": 20} for concept in concepts]
+    tests += [{"name": "sae_vs_raw", "scope": "across", "concept": "", "expression": "sae - raw", "estimate": 0.02,
+               "reason": f"no test: {len(concepts)} concept{'s' * (len(concepts) > 1)}, 6 needed".replace("1 concept", "one concept"),
+               "method": "sign flips", "n": len(concepts)}]
     frames = {name: pd.DataFrame(rows, columns=list(TABLES[name])) for name, rows in
               (("table", table), ("cells", cells), ("nested", nested), ("tests", tests), ("features", []))}
     config = {"name": "tiny", "model": "default", "selectors": [{"name": "max_any", "label": "max_any"}], "k": [8],
@@ -261,6 +264,50 @@ def fake_compare_folder(folder, *, beyond):
     record = {"verb": "compare", "hashes": {}, "seed": 0, "versions": {"numpy": "2.4"}, "warnings": [], "planned_sha256": "ab"}
     Comparison(**frames, config=config, provenance=record).save(folder)
     return folder
+
+
+def test_the_page_says_the_same_difference_to_surface_form_as_the_run(tmp_path):
+    from cogneuro_sae.compare import Comparison
+
+    folder = fake_compare_folder(tmp_path, beyond=0.2)
+    run = Comparison.load(folder).headline().iloc[0]
+    by_hand = pd.read_csv(folder / "table.csv").pipe(lambda table: table[table["representation"].eq("sae") & table["kind"].eq("method")]
+                                                     ["auroc"].mean() - table[table["kind"] == "baseline"]["auroc"].mean())
+    assert run["beyond_surface"] == pytest.approx(by_hand, abs=1e-12)
+    shown = " ".join(Page(build_report(folder).read_text("utf-8")).text)
+    assert f"this is {by_hand:+.3f} [{run['beyond_surface_low']:.3f}, {run['beyond_surface_high']:.3f}] AUROC above" in shown
+
+
+@pytest.mark.slow
+def test_many_concepts_get_an_overview_and_a_page_each(tmp_path):
+    names = ("fear", "law", "motion", "money/2")
+    folder = fake_compare_folder(tmp_path, beyond=0.2, concepts=names)
+    for name, group in (("fear", "evaluative"), ("law", "concrete"), ("motion", "concrete")):
+        (folder / "view" / name).mkdir(parents=True)
+        (folder / "view" / name / "stimuli.json").write_text(json.dumps({"concept": name, "group": group, "definition": f"What {name} is."}))
+    raw = build_report(folder).read_text("utf-8")
+    page = Page(raw)
+    shown = " ".join(page.text)
+    assert page.ids == ["summary", "stimuli", "sae", "comparison", "methods", "errors", "provenance"]
+    # 0.82 by construction, 0.22 above the floor; every concept alone lies above it too
+    assert re.search(r"4 concepts\. With everything chosen inside the training folds, held-out AUROC is 0\.8[12]\d", shown)
+    assert re.search(r"best surface baseline of each concept this is \+0\.2[12]\d \[\+0\.2", shown)
+    assert "4 of 4 concepts (fear, law, motion, money/2) lie above" in shown and "What law is." in shown
+    assert "concrete: mean of 2" in shown and "mean of 4 concepts" in shown
+    links = re.findall(r'href="(concepts/[^"]+)"', raw)
+    assert links == ["concepts/fear.html", "concepts/law.html", "concepts/motion.html", "concepts/money-2.html"]
+    for name, link in zip(names, links):
+        own = " ".join(Page((folder / link).read_text("utf-8")).text)
+        others = set(names) - {name}
+        assert f"{name}: with everything chosen inside" in own and not any(f"{other}: with" in own for other in others)
+    before = {path: path.read_bytes() for path in folder.rglob("*.html")}
+    build_report(folder)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*.html")}
+
+
+def test_three_concepts_stay_on_one_page(tmp_path):
+    folder = fake_compare_folder(tmp_path, beyond=0.0, concepts=("a", "b", "c"))
+    assert Page(build_report(folder).read_text("utf-8")).ids == SECTIONS and not (folder / "concepts").exists()
 
 
 @pytest.mark.parametrize("beyond, said", [(0.0, "no evidence beyond surface form"), (0.2, "above the best surface baseline (length)")])

@@ -18,6 +18,7 @@ from cogneuro_sae.errors import InputError
 
 TABLES = {"table": table_rows.COLUMNS, "cells": summary.COLUMNS, "nested": nested.COLUMNS, "tests": planned.COLUMNS,
           "features": descriptive.COLUMNS}
+MANY = 4    # concepts from which they are read together, not one by one
 SETTINGS = ("site", "window", "pooling", "k", "ensemble")
 HEADLINE = ("concept", "what", "kind", "auroc", "auroc_low", "auroc_high", "pair_accuracy", "pair_accuracy_low",
             "pair_accuracy_high", "beyond_surface", "beyond_surface_low", "beyond_surface_high", "verdict")
@@ -151,14 +152,17 @@ class Comparison:
         return found | summary.beyond_surface(folds, floor, int(self.config["folds"]["splits"]))
 
     def summary(self) -> str:
-        """Return the headline as a text table for a terminal, with the verdicts below.
+        """Return the headline as a text table for a terminal: every cell, or with four concepts and more a line each.
 
         Returns
         -------
         str
         """
+        headline = self.headline()
+        if headline["concept"].nunique() >= MANY:
+            return _by_concept(headline[headline["kind"] == "nested"])
         lines = []
-        for concept, rows in self.headline().groupby("concept", sort=False):
+        for concept, rows in headline.groupby("concept", sort=False):
             width = max(len(what) for what in rows["what"])
             fixed = [f"{name} {self.cells[name].iloc[0]}" for name, varies in self._crossed().items() if not varies]
             lines.append(f"{concept}: held-out mean [95 % interval]" + (f"; {', '.join(fixed)}" if fixed else ""))
@@ -181,6 +185,20 @@ class Comparison:
                                                                   escape=True)
         return f"<p>{html.escape(str(self.folder or 'comparison'))}</p>{shown}" + "".join(
             f"<p>{html.escape(text)}</p>" for text in verdicts)
+
+
+def _by_concept(nested: pd.DataFrame) -> str:
+    """One line per concept; what is above the best surface baseline with its whole interval is marked."""
+    width = max(len(name) for name in nested["concept"])
+    lines = ["held-out AUROC, best of the grid chosen inside the training folds [95 % interval]",
+             f"  {'':{width}}  {'AUROC':<21}  minus the best surface baseline"]
+    for row in nested.to_dict("records"):
+        above = row["beyond_surface_low"] is not None and row["beyond_surface_low"] > 0
+        lines.append(f"  {row['concept']:{width}}  {_shown(row, 'auroc'):<21}  {_shown(row, 'beyond_surface', sign=True)}"
+                     + "  above" * above)
+    above = sum(line.endswith("  above") for line in lines)
+    return "\n".join([*lines, f"  {above} of {len(nested)} concepts lie above the best surface baseline with the whole "
+                              "interval; the report has means and tests over concepts"])
 
 
 def _line(row: dict, crossed: dict[str, bool]) -> dict:

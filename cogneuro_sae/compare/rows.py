@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from cogneuro_sae.compare.folds import Split
 from cogneuro_sae.compare.measures import MEASURES
@@ -139,7 +140,8 @@ def cells_of(rows: list[dict]) -> Iterator[list[dict]]:
     """
     found: dict[tuple, list[dict]] = {}
     for row in rows:
-        key = tuple(row[name] for name in ("concept", "representation", "site", "window", "pooling", "selector", "k",
-                                           "ensemble", "kind"))
+        # a missing k is None in memory and NaN when read from a file; NaN equals nothing, so every row would be a cell
+        key = tuple(None if pd.isna(row[name]) else row[name] for name in (
+            "concept", "representation", "site", "window", "pooling", "selector", "k", "ensemble", "kind"))
         found.setdefault(key, []).append(row)
     yield from found.values()

@@ -1,6 +1,7 @@
 """Axes-level figures: data first, keyword-only options, `ax=None`, axes returned; no plot computes a statistic."""
 
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
+from cogneuro_sae.plots.library import concepts_by_methods, scores_by_concept
 from cogneuro_sae.plots.maps import (contrast_heatmap, feature_map, p_value_histogram, response_profiles,
                                      strongest_features)
 from cogneuro_sae.plots.outcomes import planned, stability
@@ -9,7 +10,7 @@ from cogneuro_sae.plots.saes import firing_rates, training_curve
 from cogneuro_sae.plots.style import look
 
 __all__ = [
-    "auroc_over_k", "comparison", "contrast_heatmap", "feature_map", "firing_rates", "look", "model_fits",
-    "p_value_histogram", "planned", "rdm", "rdm_beside_model", "response_profiles", "stability", "strongest_features",
-    "training_curve",
+    "auroc_over_k", "comparison", "concepts_by_methods", "contrast_heatmap", "feature_map", "firing_rates", "look",
+    "model_fits", "p_value_histogram", "planned", "rdm", "rdm_beside_model", "response_profiles", "scores_by_concept",
+    "stability", "strongest_features", "training_curve",
 ]

@@ -12,6 +12,7 @@ from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import SetupError
 from cogneuro_sae.plots.style import look
+from cogneuro_sae.report.concepts import FOLDER, concepts_of, is_library, only, page_name
 from cogneuro_sae.report.folder import Run, read_run
 from cogneuro_sae.report.outcomes import constant_readouts, failed_cells
 from cogneuro_sae.report.parts import Section, Text, Verdict, Verdicts
@@ -19,6 +20,8 @@ from cogneuro_sae.report.sections import SECTIONS
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 COMPARE_ONLY = ("comparison",)
+OVERVIEW = ("summary", "stimuli", "sae", "comparison", "methods", "provenance")     # of a library's first page
+OF_A_CONCEPT = ("summary", "stimuli", "responses", "maps", "rsa", "comparison")     # of its pages by concept
 TITLES = {"compare": "Method comparison", "map": "Concept map"}
 
 
@@ -26,8 +29,9 @@ def build_report(folder: str | Path) -> Path:
     """Make the figures and the report of a results folder again from what is in it.
 
     The page is one file without scripts or outside sources, and it is always made: what a partial run lacks, and what
-    could not be drawn, stands in its Errors section (`report_problems` returns what is missing or damaged). The same
-    folder gives the same bytes.
+    could not be drawn, stands in its Errors section (`report_problems` returns what is missing or damaged). A comparison
+    over four or more concepts gets an overview and, linked from it, a page per concept in `concepts/`. The same folder
+    gives the same bytes.
 
     Parameters
     ----------
@@ -52,14 +56,28 @@ def build_report(folder: str | Path) -> Path:
     except OSError as error:
         raise SetupError(f"the report cannot be written ({error.strerror or error})", where=str(run.path),
                          do="check the folder's permissions, or copy it elsewhere") from error
-    sections, faults = [], []
+    faults: list[str] = []
     with look() as notes:
-        for anchor, (title, write) in SECTIONS.items():
-            if anchor in COMPARE_ONLY and run.verb != "compare":
-                continue
-            sections.append(_section(run, anchor, title, write, faults))
+        if is_library(run):
+            _concept_pages(run, faults)
+            sections = _sections(run, OVERVIEW, faults)
+        else:
+            sections = _sections(run, tuple(SECTIONS), faults)
     sections.insert(-1, _errors(run, faults, notes))
     return files.write_text(run.path / "report.html", render(run, sections))
+
+
+def _sections(run: Run, anchors: tuple[str, ...], faults: list[str]) -> list[Section]:
+    return [_section(run, anchor, *SECTIONS[anchor], faults) for anchor in anchors
+            if run.verb == "compare" or anchor not in COMPARE_ONLY]
+
+
+def _concept_pages(run: Run, faults: list[str]) -> None:
+    (run.path / FOLDER).mkdir(exist_ok=True)
+    for concept in concepts_of(run):
+        part = only(run, concept)
+        page = render(part, _sections(part, OF_A_CONCEPT, faults), of=concept)
+        files.write_text(run.path / FOLDER / page_name(concept), page)
 
 
 def report_problems(folder: str | Path) -> list[str]:
@@ -105,7 +123,7 @@ def _errors(run: Run, faults: list[str], notes: list[str]) -> Section:
     return Section("errors", "Errors and warnings", [Verdicts(lines or [Verdict("ok", "no errors, no warnings")])])
 
 
-def render(run: Run, sections: list[Section]) -> str:
+def render(run: Run, sections: list[Section], *, of: str = "") -> str:
     """Return the page as HTML; every text is escaped by the template.
 
     Parameters
@@ -114,6 +132,8 @@ def render(run: Run, sections: list[Section]) -> str:
         A results folder.
     sections : list of Section
         In the order of the page.
+    of : str
+        The concept, when this is its page of a library.
 
     Returns
     -------
@@ -123,12 +143,17 @@ def render(run: Run, sections: list[Section]) -> str:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     name = run.config.get("name") or run.path.parent.name
-    state = "" if run.finished else " - unfinished run"
+    state = f": {of}" * bool(of) + ("" if run.finished else " - unfinished run")
     concepts = list(dict.fromkeys(each.records.get("stimuli", {}).get("concept", key) for key,
                                   each in run.views.items()))
     began = run.provenance.get("started_utc")
-    subtitle = ", ".join(filter(None, [", ".join(plain(each) for each in concepts[:6]),
+    subtitle = ", ".join(filter(None, [_listed([plain(each) for each in concepts]),
                                        f"{run.path.parent.name}/{run.path.name}",
                                        f"computed {began}" if began else ""]))
     return environment.get_template("report.html").render(
-        title=plain(f"{TITLES[run.verb]}: {name}{state}"), subtitle=plain(subtitle), sections=sections)
+        title=plain(f"{TITLES[run.verb]}: {name}{state}"), subtitle=plain(subtitle), sections=sections,
+        back="../report.html" if of else "")
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -7,6 +7,7 @@ import pandas as pd
 from cogneuro_sae.display import plain
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
 from cogneuro_sae.plots.outcomes import planned, stability
+from cogneuro_sae.report.concepts import is_library
 from cogneuro_sae.report.folder import Run, as_text, place
 from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
 
@@ -32,6 +33,9 @@ def comparison_section(run: Run) -> list:
     list
         Report parts.
     """
+    if is_library(run):
+        tests = run.tables.get("tests", pd.DataFrame({"scope": []}))
+        return _planned(run, tests[tests["scope"] == "across"]) if len(tests) else []
     parts: list = []
     cells = run.tables.get("cells")
     if cells is not None:
@@ -42,7 +46,7 @@ def comparison_section(run: Run) -> list:
         parts.append(Text("cells.csv is not there yet: no cell was finished, or the run stopped before they were "
                           "summarised."))
     if "tests" in run.tables:
-        parts += _planned(run)
+        parts += _planned(run, run.tables["tests"])
     parts += _tables(run)
     return parts
 
@@ -93,8 +97,7 @@ def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[index in kept for index in rows.index]].reset_index(drop=True)
 
 
-def _planned(run: Run) -> list:
-    tests = run.tables["tests"]
+def _planned(run: Run, tests: pd.DataFrame) -> list:
     wanted = {"name", "estimate", "low", "high"}
     parts: list = [Heading("Planned contrasts")]
     drawn = tests[tests["low"].notna()] if wanted <= set(tests) else tests[:0]

@@ -269,5 +269,15 @@ def place(run: Run, concept: str, name: str) -> Path:
     name : str
         What is shown.
     """
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{concept}_{name}").strip("-.")[:80]
-    return run.path / "figures" / f"{stem}.png"
+    return run.path / "figures" / f"{file_stem(f'{concept}_{name}')}.png"
+
+
+def file_stem(name: str) -> str:
+    """Return a name as the stem of a file: characters that a file name should not hold become "-".
+
+    Parameters
+    ----------
+    name : str
+        Any text.
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:80]

@@ -83,6 +83,15 @@ class Code(NamedTuple):
     kind: str = "code"
 
 
+class Link(NamedTuple):
+    """A link to another page of the folder, with a word on it."""
+
+    text: str
+    target: str
+    note: str = ""
+    kind: str = "link"
+
+
 class Section(NamedTuple):
     """One section: `anchor` is its id in the page."""
 

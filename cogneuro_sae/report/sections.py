@@ -8,6 +8,7 @@ import yaml
 from cogneuro_sae.display import plain
 from cogneuro_sae.plots.saes import firing_rates, training_curve
 from cogneuro_sae.report.comparing import comparison_section
+from cogneuro_sae.report.concepts import is_library, stimuli_table
 from cogneuro_sae.report.folder import Run, as_text
 from cogneuro_sae.report.geometry import rsa_section
 from cogneuro_sae.report.mapping import maps_section
@@ -42,6 +43,8 @@ def stimuli_section(run: Run) -> list:
     list
         Report parts.
     """
+    if is_library(run):
+        return [stimuli_table(run)]
     parts: list = []
     for name, view in run.views.items():
         record = view.records.get("stimuli", {})

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cogneuro_sae.display import plain
 from cogneuro_sae.feature_map import FeatureMap
+from cogneuro_sae.report.concepts import is_library, overview
 from cogneuro_sae.report.folder import Run, View
 from cogneuro_sae.report.mapping import ALPHA, is_rsa
 from cogneuro_sae.report.parts import Headline, Table, Text
@@ -47,6 +48,9 @@ def summary_section(run: Run) -> list:
     parts: list = []
     if not run.finished:
         parts.append(Text("This run did not finish. What follows is what it left; numbers may be incomplete."))
+    if is_library(run):
+        parts += overview(run, _winners(run.tables.get("tests", pd.DataFrame())))
+        return parts + [Text(text) for text in _limits(run)]
     lines = compare_lines(run) if run.verb == "compare" else map_lines(run)
     parts.append(Headline([plain(line) for line in lines] or ["There is no result to summarise yet."]))
     if run.verb == "compare":
