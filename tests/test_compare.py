@@ -534,7 +534,7 @@ def test_a_plugin_score_may_be_named_in_a_config(tmp_path, monkeypatch):
 
 
 def test_many_concepts_are_summarised_in_a_line_each(done):
-    names = ("a", "b", "c", "d")
+    names, done = ("a", "b", "c", "d"), done[0]
     tables = {name: pd.concat([getattr(done, name).assign(concept=concept) for concept in names], ignore_index=True)
               for name in ("table", "cells", "nested", "tests", "features")}
     lines = Comparison(**tables, config=done.config, provenance=done.provenance).summary().splitlines()

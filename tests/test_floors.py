@@ -22,6 +22,7 @@ FLOORS = dict(enumerate([
     ["compare"],
     ["plots"],
     ["report", "doctor"],
+    ["commands"],
     ["cli"],
 ]))
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}

@@ -63,6 +63,8 @@ def calls():
         "training_curve": lambda ax: plots.training_curve(pd.DataFrame({"tokens": [1e6, 2e6], "fvu": [0.5, 0.4], "l0": [60, 50]}), ax=ax),
         "comparison": lambda ax: plots.comparison(some_cells(HOSTILE), title=HOSTILE, ax=ax),
         "auroc_over_k": lambda ax: plots.auroc_over_k(some_cells(HOSTILE), title=HOSTILE, ax=ax),
+        "concepts_by_methods": lambda ax: plots.concepts_by_methods(
+            pd.concat([some_cells().assign(concept=name) for name in (HOSTILE, "b")]), groups={HOSTILE: HOSTILE}, ax=ax),
         "stability": lambda ax: plots.stability(some_cells(HOSTILE), ax=ax),
         "planned": lambda ax: plots.planned(tests, ax=ax),
     }
@@ -200,3 +202,24 @@ def test_legends_stay_readable_at_380_pixels(draw):
     box = ax.figure.get_tightbbox(ax.figure.canvas.get_renderer())
     pixels_per_inch = 380 / box.width
     assert all(text.get_fontsize() / 72 * pixels_per_inch >= 11 for text in ax.get_legend().get_texts())
+
+
+def test_concepts_by_methods_shows_every_score_by_kind_with_the_mean_and_frames_what_lies_beyond_surface():
+    names = ["fear", "law", "grief"]
+    cells = pd.concat([some_cells().assign(concept=name, auroc=lambda table, n=n: table["auroc"] + 0.01 * n, beyond_surface_low=-0.1)
+                       for n, name in enumerate(names)], ignore_index=True)
+    cells.loc[(cells["concept"] == "law") & (cells["kind"] == "method") & (cells["auroc"] > 0.75), "beyond_surface_low"] = 0.02
+    cells.loc[(cells["concept"] == "grief") & (cells["kind"] == "skyline"), "auroc"] = np.nan
+    ax = plots.concepts_by_methods(cells, groups={"fear": "evaluative", "law": "concrete", "grief": "evaluative"})
+    ticks = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert ticks == ["fear", "grief", "law", "mean"]
+    values = np.asarray(ax.images[0].get_array().filled(np.nan))
+    kinds = [0.60, 0.65, 0.70, 0.75, 0.5, 0.5, 0.55, 0.8]
+    np.testing.assert_allclose(values[0], kinds)
+    np.testing.assert_allclose(values[2], np.array(kinds) + 0.01)
+    np.testing.assert_allclose(values[3, :7], np.array(kinds[:7]) + 0.01)
+    assert np.isnan(values[1, 7]) and values[3, 7] == pytest.approx(0.805)
+    frames = [patch.get_xy() for patch in ax.patches]
+    assert frames == [(2.5, 1.5)]
+    with pytest.raises(InputError, match="log_loss"):
+        plots.concepts_by_methods(cells, measure="log_loss")

@@ -87,6 +87,7 @@ def concepts_by_methods(cells: pd.DataFrame, *, groups: Mapping[str, str] | None
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.03, pad=0.1 if any(groups.values()) else 0.02, extend="both")
     bar.set_label(f"held-out {'AUROC' if measure == 'auroc' else measure.replace('_', ' ')} (0-1, chance .5)")
     ax.tick_params(length=0)
+    ax.set_ylabel("concept")
     ax.set_title(f"{len(rows)} concepts", fontsize="medium", loc="left", pad=20)
     for side in ax.spines.values():
         side.set_visible(False)
