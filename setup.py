@@ -69,7 +69,8 @@ setup(
     extras_require={
         "datasets": ["pyarrow", "datasets"],
         "lexical": ["wordfreq", "vaderSentiment"],
-        "test": ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "pdoc", "setuptools>=77", "wheel"],
+        "test": ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "pdoc", "setuptools>=77", "wheel", "pyarrow",
+                 "datasets", "wordfreq", "vaderSentiment"],
     },
     entry_points={"console_scripts": ["cogneuro-sae = cogneuro_sae.cli:main"]},
     classifiers=[

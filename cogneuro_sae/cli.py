@@ -16,6 +16,20 @@ from typing import Annotated
 import typer
 
 from cogneuro_sae._version import __version__
+from cogneuro_sae.commands.check import check
+from cogneuro_sae.commands.importing import import_command
+from cogneuro_sae.commands.options import (
+    DebugOption,
+    DeviceOption,
+    DownloadOption,
+    DryRunOption,
+    OutOption,
+    OverwriteOption,
+    PluginOption,
+    QuietOption,
+    SetOption,
+)
+from cogneuro_sae.commands.plugins import run_plugin
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import CogneuroError, InputError
 from cogneuro_sae.terminal import Steps, done, say
@@ -32,46 +46,8 @@ app = typer.Typer(
 
 STOPPED = "interrupted; run the same command again to resume"
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value of the config; may be repeated.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for results (default: results/ under the working directory).")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Do finished work again.")]
-DownloadOption = Annotated[bool, typer.Option("--allow-download", help="Allow fetching a model from the Hugging Face hub.")]
-PluginOption = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds scores; its code is run.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of what was made.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
-
-
-@app.command()
-def check(
-    sets: Annotated[list[str], typer.Argument(metavar="SET...", help="Stimulus sets: names, files or globs.")],
-    contrast: Annotated[str | None, typer.Option(help="Contrast to check (default: the set's first).")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors (exit code 2).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON on stdout.")] = False,
-    debug: DebugOption = False,
-) -> None:
-    """Check stimulus sets: form, balance, duplicates, confounds, and what words alone can tell."""
-    import json
-
-    from cogneuro_sae import config
-    from cogneuro_sae.stimuli import StimulusSet
-
-    worst, collected, paths = "ok", [], config.expand(sets, "stimuli")
-    for path in paths:
-        checks = StimulusSet.from_yaml(path).check(contrast=contrast)
-        collected.append(checks.to_dict())
-        worst = max(worst, checks.worst, key=("ok", "note", "warning", "error").index)
-        if not as_json:
-            for line in checks.lines:
-                say(f"{line.level:<8} {plain(line.text)}")
-    if as_json:
-        print(json.dumps(collected if len(collected) > 1 else collected[0], indent=1))
-    else:
-        for path in paths:
-            done(path)
-    if worst == "error" or (strict and worst == "warning"):
-        raise typer.Exit(2)
+app.command()(check)
+app.command(name="import")(import_command)
 
 
 @app.command(name="map")
@@ -205,15 +181,6 @@ def refuse_both(overwrite: bool, dry_run: bool) -> None:
     """Raise an InputError when --overwrite and --dry-run are given together."""
     if overwrite and dry_run:
         raise InputError("--overwrite and --dry-run contradict each other", do="give one of them")
-
-
-def run_plugin(path: Path) -> None:
-    """Run a user's Python file, which adds to the registries by importing them."""
-    import runpy
-
-    if not path.is_file():
-        raise InputError("no such plugin file", where=str(path))
-    runpy.run_path(str(path))
 
 
 @app.callback(invoke_without_command=True)

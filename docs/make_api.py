@@ -8,7 +8,7 @@ import pdoc
 
 import cogneuro_sae
 
-PRIVATE = ("cli", "_version", "__main__")
+PRIVATE = ("cli", "commands", "_version", "__main__")
 
 units = [found.name for found in pkgutil.iter_modules(cogneuro_sae.__path__) if found.name not in PRIVATE]
 pdoc.render.configure(docformat="numpy")

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cogneuro_sae.stimuli import SURFACE, StimulusSet
-from cogneuro_sae.stimuli.checks import _baseline_lines
 from cogneuro_sae.stimuli.measures import MEASURES, compare_measures, nuisance_measures
 from cogneuro_sae.stimuli.overlap import cell_overlap, near_pairs, shared_frames
 from cogneuro_sae.stimuli.surface import cross_validated
+from cogneuro_sae.stimuli.verdicts import baseline_lines
 
 DATA = Path(__file__).parent / "data" / "stimuli"
 WORDS = ("amber birch cedar delta ember frost grove heron islet jetty knoll larch maple north otter pearl quill raven "
@@ -59,7 +58,7 @@ def clean():
 
 def test_a_clean_set_has_no_error(clean):
     assert clean.worst != "error"
-    for name in ("banned", "duplicates", "frames", "items", "cells", "design"):
+    for name in ("banned", "duplicates", "near_duplicates", "frames", "items", "cells", "design"):
         assert set(levels(clean, name)) == {"ok"}, name
     assert "target 12 items / 24 texts, near 12 items / 24 texts, far 12 items / 12 texts" in found(clean, "cells")
     assert "|G| = 2^12 = 4096" in found(clean, "design")
@@ -92,7 +91,8 @@ def test_duplicates_and_leakage(quick):
     checks = make(target=texts, confirm=("i10",)).check()
     assert "the same text: i0.target.1, i1.target.2" in found(checks, "duplicates")
     assert "i8.target.1 and i10.target.1 stand in different splits" in found(checks, "leakage")
-    assert levels(checks, "leakage") == ["warning"]
+    assert "i0.target.1 stands also in another item, as i1.target.2" in found(checks, "leakage")
+    assert levels(checks, "leakage")[:2] == ["warning"] * 2 and levels(checks, "near_duplicates") == ["warning"]
     texts[20] = texts[16]
     assert make(target=texts, confirm=("i10",)).check().worst == "error"
 
@@ -244,14 +244,14 @@ def test_the_range_over_repeats_is_that_of_their_means():
                                         "repeat: surface form tells the two apart"),
     (0.8, 0.7, 0.9, False, "note", "; not below the threshold 0.65: surface form tells the two apart"),
     (0.3, 0.2, 0.35, True, "ok",
-     "threshold 0.65 (below .5 is what exact counterbalancing of words does; it counts as .5)"),
+     "threshold 0.65 (below .5 is what counterbalancing of words does; it counts as .5)"),
     (0.3, 0.2, 0.35, False, "ok", "below the threshold 0.65"),
     (0.4, 0.3, 0.45, True, "ok", "below the threshold 0.65"),
 ])
 def test_the_surface_verdict_tells_threshold_and_range(auroc, lowest, highest, matched, level, text):
     row = {"baseline": "bag_of_words", "auroc": auroc, "lowest": lowest, "highest": highest, "repeats": 5,
-           "pair_accuracy": float("nan"), "reason": ""}
-    line, = _baseline_lines([row], "a - b", SimpleNamespace(matched=matched))
+           "pair_accuracy": float("nan"), "reason": "", "split": "all"}
+    line, = baseline_lines([row], "a - b", matched=matched, level="warning" if matched else "note")
     assert line.level == level and line.text.endswith(text)
 
 

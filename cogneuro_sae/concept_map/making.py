@@ -89,7 +89,7 @@ def _compute(inputs: Inputs, folder: Path, hashes: dict, started: float, say: Ca
     config, stimuli, design = inputs.config, inputs.stimuli, inputs.design
     files.write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False,
                                                             allow_unicode=True))
-    checks = stimuli.check(contrast=design.contrast)
+    checks = stimuli.check(contrast=design.contrast, unlocked=False)
     say("stimuli checked")
     rows = np.flatnonzero((stimuli.table["split"] != "confirm").to_numpy())
     responses = record(inputs, rows)

@@ -53,7 +53,7 @@ def describe_concept(folder: str | Path, *, stimuli, design, responses, selected
     transform : str
         As in `Responses.pool`.
     checks : Checks, optional
-        What `stimuli.check()` gave; made here when left out.
+        What `stimuli.check(unlocked=False)` gave; made here when left out.
     top : int
         How many of the strongest features are kept per text.
     n_items : int
@@ -119,7 +119,8 @@ def _write_stimuli(place, stimuli, design, table, checks):
                 for _, group in table.groupby("condition", sort=False)
                 for row in group.iloc[:N_EXAMPLES].to_dict("records")]
     files.write_json(place / "stimuli.json", {
-        "name": stimuli.name, "concept": stimuli.concept, "definition": stimuli.definition, "licence": stimuli.licence,
+        "name": stimuli.name, "concept": stimuli.concept, "group": stimuli.group,
+        "definition": stimuli.definition, "licence": stimuli.licence,
         "sha256": stimuli.sha256, "conditions": labels, "contrast": design.contrast, "expression": design.expression,
         "weights": {str(name): float(weight) for name, weight in zip(design.conditions, design.weights, strict=True)},
         "scheme": design.scheme.description, "matched": bool(design.matched), "n_items": int(table["item"].nunique()),
@@ -127,7 +128,7 @@ def _write_stimuli(place, stimuli, design, table, checks):
         "n_confirm": int((stimuli.table["split"] == "confirm").sum()),
         "texts": table["condition"].value_counts(sort=False).to_dict(), "examples": examples,
         "notes": list(stimuli.notes)})
-    checks = stimuli.check(contrast=design.contrast) if checks is None else checks
+    checks = stimuli.check(contrast=design.contrast, unlocked=False) if checks is None else checks
     files.write_json(place / "checks.json", checks.to_dict())
 
 

@@ -25,7 +25,7 @@ def _kind(title: str, keys: str, telling: str, commands: str) -> Kind:
 
 KINDS = {
     "SetFile": _kind(
-        "a stimulus set", "name concept definition licence banned conditions factors between contrasts items table "
+        "a stimulus set", "name concept group language definition licence banned conditions factors between contrasts items table "
         "covariates graded strata split model_rdms words continuations independent dedupe",
         "items table conditions factors", "check or map"),
     "CompareConfig": _kind(

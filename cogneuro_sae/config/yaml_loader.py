@@ -132,6 +132,8 @@ def read_bytes(path: str | Path, *, limit: int = MAX_BYTES) -> bytes:
                              where=where,
                              do="split it, or keep the texts in a table file (csv, jsonl)")
         return Path(path).read_bytes()
+    except InputError:
+        raise
     except FileNotFoundError as error:
         what = "is a link to a file that is gone" if Path(path).is_symlink() else "no such file"
         raise InputError(what, where=where) from error
@@ -140,7 +142,7 @@ def read_bytes(path: str | Path, *, limit: int = MAX_BYTES) -> bytes:
                          do="check the name and the permissions") from error
 
 
-def decode(raw: bytes, where: str) -> str:
+def decode(raw: bytes, where: str, *, controls: bool = False) -> str:
     """Return bytes as text; a UTF-8 byte order mark is dropped.
 
     Parameters
@@ -149,6 +151,8 @@ def decode(raw: bytes, where: str) -> str:
         What a file holds.
     where : str
         The file's name.
+    controls : bool
+        Let control characters other than NUL stand.
 
     Raises
     ------
@@ -162,5 +166,8 @@ def decode(raw: bytes, where: str) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(f"not UTF-8 at byte {error.start}", where=f"{where}:{line}", do="save it as UTF-8") from error
-    check_characters(text, where)
+    if not controls:
+        check_characters(text, where)
+    elif "\x00" in text:
+        raise InputError("holds NUL characters, so it is not text", where=where, do="check that it is the right file")
     return text

@@ -8,9 +8,9 @@ from typing import Any
 from cogneuro_sae.stimuli.expressions import parse_expression
 from cogneuro_sae.stimuli.stimulus_set import StimulusSet
 
-_HOMES = {"Check": "checks", "Checks": "checks", "Design": "design", "SURFACE": "surface"}
+_HOMES = {"Check": "verdicts", "Checks": "checks", "Design": "design", "SURFACE": "surface", "THRESHOLDS": "thresholds"}
 
-__all__ = ["SURFACE", "Check", "Checks", "Design", "StimulusSet", "parse_expression"]
+__all__ = ["SURFACE", "THRESHOLDS", "Check", "Checks", "Design", "StimulusSet", "parse_expression"]
 
 
 def __getattr__(name: str) -> Any:

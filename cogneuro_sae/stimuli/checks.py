@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,24 +15,17 @@ import pandas as pd
 
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import InputError
-from cogneuro_sae.stimuli import form_checks
+from cogneuro_sae.stimuli import form_checks, verdicts
 from cogneuro_sae.stimuli.design import Design, make_design
-from cogneuro_sae.stimuli.measures import FLAGGED, compare_measures, nuisance_measures
+from cogneuro_sae.stimuli.likeness import LIKENESS_CHECKS, likeness
+from cogneuro_sae.stimuli.measures import compare_measures
+from cogneuro_sae.stimuli.nuisance import gather
 from cogneuro_sae.stimuli.schema import FAR
-from cogneuro_sae.stimuli.surface import SURFACE, cross_validated
+from cogneuro_sae.stimuli.summary import length_facts, set_facts, summary_row
+from cogneuro_sae.stimuli.surface import SURFACE, cross_validated, grouped_folds
+from cogneuro_sae.stimuli.verdicts import ALL, DISCOVERY, LEVELS, Check
 
-LEVELS = ("ok", "note", "warning", "error")
-TELLING = 0.65
-BELOW = 0.40
-FEW_ITEMS = 10
-
-
-class Check(NamedTuple):
-    """One verdict: `level` is ok, note, warning or error; `name` a short word; `text` one line."""
-
-    level: str
-    name: str
-    text: str
+UNSCORED = {**dict.fromkeys(("auroc", "lowest", "highest", "pair_accuracy"), math.nan), "repeats": 0, "folds": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +41,12 @@ class Checks:
     table : DataFrame
         Nuisance differences: one row per comparison x measure (see `compare_measures`).
     measures : DataFrame (n_stimuli, n_measures)
-        Nuisance measures of every text, by id.
+        Nuisance measures of every text that was judged, by id.
     baselines : DataFrame
-        Surface baselines: `comparison baseline auroc lowest highest repeats pair_accuracy folds reason`; lowest and
-        highest are the range of auroc over repeats.
+        Surface baselines: `comparison baseline split auroc lowest highest repeats pair_accuracy folds reason`; split is
+        all or discovery (without the items kept for confirmation), lowest and highest are the range over repeats.
+    facts : mapping
+        What the set is and how often its form is at fault; `summary` holds it.
     """
 
     name: str
@@ -57,18 +54,25 @@ class Checks:
     table: pd.DataFrame
     measures: pd.DataFrame
     baselines: pd.DataFrame
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def worst(self) -> str:
         """The most serious level among the lines."""
         return max((line.level for line in self.lines), key=LEVELS.index, default="ok")
 
+    @property
+    def summary(self) -> dict:
+        """One wide row: counts, words, d of every measure, AUROCs, faults, worst level (docs/stimuli.md)."""
+        return summary_row(self)
+
     def __str__(self) -> str:
-        return "\n".join(f"{line.level:<8}{line.name:<12}{plain(line.text)}" for line in self.lines)
+        return "\n".join(f"{line.level:<8}{line.name:<16}{plain(line.text)}" for line in self.lines)
 
     def to_dict(self) -> dict:
         """Return everything as plain data for JSON; missing and infinite numbers become None."""
         return {"name": self.name, "worst": self.worst, "lines": [line._asdict() for line in self.lines],
+                "summary": _records(pd.DataFrame([self.summary]).astype(object))[0],
                 "nuisance": _records(self.table), "baselines": _records(self.baselines),
                 "measures": _records(self.measures.rename_axis("id").reset_index())}
 
@@ -79,9 +83,20 @@ class Checks:
                 f"<th>check</th><th>verdict</th></tr></thead><tbody>{rows}</tbody></table></div>")
 
 
+class Compared(NamedTuple):
+    """One comparison of a set: its design, nuisance differences, baselines, and the verdicts on them."""
+
+    name: str
+    design: Design
+    table: pd.DataFrame
+    rows: list[dict]
+    lines: list[Check]
+
+
 def check_set(
     stimuli, *, contrast: str | None = None, tokenizer: Callable | None = None, max_tokens: int | None = None,
-    power: bool = False,
+    power: bool = False, unlocked: bool = True, measures: Mapping[str, Callable | Sequence[float]] | None = None,
+    norms: str | Path | pd.DataFrame | None = None,
 ) -> Checks:
     """Return the verdicts on a set.
 
@@ -97,6 +112,12 @@ def check_set(
         Most tokens that the model reads.
     power : bool
         Add the smallest effect that the contrast can detect.
+    unlocked : bool
+        Judge all items; False leaves out those kept for confirmation, except in the checks of form.
+    measures : mapping of str to callable or sequence, optional
+        Further nuisance measures, see `gather`.
+    norms : path or DataFrame, optional
+        Norms by word, see `read_norms`.
 
     Returns
     -------
@@ -105,27 +126,38 @@ def check_set(
     Raises
     ------
     InputError
-        `contrast` is not a contrast of the set.
+        `contrast` is not a contrast of the set, or a measure or the norms do not fit.
     """
     expression = stimuli.contrasts.get(contrast, contrast) or next(iter(stimuli.contrasts.values()))
     stimuli.layout.weights(expression, where=f"{stimuli.name}: contrast {contrast or 'default'}")
-    measures = nuisance_measures(stimuli, tokenizer=tokenizer)
+    measured, alike = gather(stimuli, tokenizer=tokenizer, extra=measures, norms=norms), likeness(stimuli)
     lines = [Check(*line) for check in form_checks.FORM_CHECKS for line in check(stimuli)]
-    lines += [Check(*line) for line in form_checks.token_lengths(measures, max_tokens)]
-    lines += _scheme_lines(stimuli, contrast, power)
-    tables, baselines = [], []
-    for name, part in comparisons(stimuli, expression).items():
+    lines += [Check(*line) for check in LIKENESS_CHECKS for line in check(stimuli, alike)]
+    lines += [Check(*line) for line in form_checks.token_lengths(measured.table, max_tokens)]
+    lines += [Check("note", "measures", note) for note in measured.notes]
+    lines += verdicts.design_lines(stimuli, contrast, power=power, unlocked=unlocked)
+    parts = comparisons(stimuli, expression)
+    main, far = headline(stimuli, expression if contrast else None, parts), f"{stimuli.conditions[0]} - {FAR}"
+    facts = set_facts(stimuli, alike, unlocked=unlocked) | {"comparison": main, "far_comparison": far}
+    found = []
+    for name, part in parts.items():
         try:
-            design = make_design(stimuli, part)
+            found.append(_compare(stimuli, name, part, measured.table, unlocked=unlocked, both=name in (main, far),
+                                  heard=name == main))
         except InputError as error:
             lines.append(Check("error", "design", f"{name}: {error}"))
-            continue
-        tables.append(compare_measures(measures, design, name))
-        lines += _nuisance_lines(tables[-1], name, design)
-        baselines += (found := _baseline_rows(stimuli, design, name))
-        lines += _baseline_lines(found, name, design)
-    return Checks(stimuli.name, tuple(lines), pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
-                  measures, pd.DataFrame(baselines))
+    lines += [line for each in found for line in each.lines]
+    facts |= length_facts(measured.table["words"].to_numpy(), {
+        end: each.design for each in found for end, name in (("", main), ("_far", far)) if each.name == name})
+    for each in found:
+        if each.name == main:
+            lines += verdicts.length_lines(tuple(facts[f"words_auroc{end}"] for end in ("", "_low", "_high")), main,
+                                           level="warning" if each.design.matched else "note")
+            lines += verdicts.over_tuned_lines(each.rows, main, each.design)
+    judged = unlocked | (stimuli.table["split"] != "confirm").to_numpy()
+    table = pd.concat([each.table for each in found] or [pd.DataFrame()], ignore_index=True)
+    return Checks(stimuli.name, tuple(lines), table,
+                  measured.table[judged], pd.DataFrame([row for each in found for row in each.rows]), facts)
 
 
 def comparisons(stimuli, expression: str) -> dict[str, str]:
@@ -149,93 +181,59 @@ def comparisons(stimuli, expression: str) -> dict[str, str]:
     return found if weights in known or three_parts else {expression: expression, **found}
 
 
-def _scheme_lines(stimuli, contrast: str | None, power: bool) -> list[Check]:
+def headline(stimuli, expression: str | None, parts: Mapping[str, str]) -> str:
+    """Return the name of the comparison that stands for target against near in summaries.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+        The set.
+    expression : str or None
+        The contrast asked for; None: target against near where the set has such conditions, else the first contrast.
+    parts : mapping of str to str
+        Expressions of the comparisons by name.
+    """
+    plain_set = not stimuli.factors and set(stimuli.conditions) - {FAR} == {stimuli.conditions[0], "near"}
+    usual = f"{stimuli.conditions[0]} - near" if plain_set else next(iter(stimuli.contrasts.values()))
+    weights = stimuli.layout.weights(expression or usual)
+    same = [name for name, text in parts.items() if stimuli.layout.weights(text) == weights]
+    return same[0] if same else next(iter(parts))
+
+
+def _compare(stimuli, name: str, expression: str, measures: pd.DataFrame, *, unlocked: bool, both: bool,
+             heard: bool) -> Compared:
+    """Judge one comparison; with `both` its baselines also over the items that are not kept for confirmation.
+
+    Confounds of the main comparison (`heard`) on matched items are warnings; those of others are notes, since two forms
+    or two topics may well differ in their words.
+    """
+    design = make_design(stimuli, expression, unlocked=unlocked)
+    table = compare_measures(measures, design, name)
+    locked = bool((stimuli.table["split"] == "confirm").any())
+    rows = _baseline_rows(stimuli, design, name, ALL if unlocked or not locked else DISCOVERY)
+    if both and unlocked and locked:
+        with contextlib.suppress(InputError):  # too few cells without the locked items: the design line says so
+            rows += _baseline_rows(stimuli, make_design(stimuli, expression), name, DISCOVERY)
+    told = {"matched": design.matched, "level": "warning" if heard and design.matched else "note"}
+    return Compared(name, design, table, rows, [*verdicts.nuisance_lines(table, name, **told),
+                                                *verdicts.baseline_lines(rows, name, **told)])
+
+
+def _baseline_rows(stimuli, design: Design, name: str, split: str) -> list[dict]:
+    texts, rows = [stimuli.texts[row] for row in design.rows], []
     try:
-        design = make_design(stimuli, contrast)
+        folds, reason = grouped_folds(design.y, design.groups), ""
     except InputError as error:
-        return [Check("error", "design", str(error))]
-    scheme, items = design.scheme, len(set(design.groups))
-    small = scheme.min_p_two > 0.05
-    lines = [Check("warning" if small else "ok", "design",
-                   f"{design.contrast} ({design.expression}): {len(design)} texts of {items} items; "
-                   f"{scheme.description}{_too_small(design) if small else ''}")]
-    fewest = min(len(set(design.groups[design.y == side])) for side in (0, 1))
-    if fewest < FEW_ITEMS:
-        lines.append(Check("warning", "items", f"{fewest} items on one side; 5 folds need at least {FEW_ITEMS}"))
-    return lines + (_power_lines(design) if power else [])
-
-
-def _too_small(design: Design) -> str:
-    """What follows from a smallest p above .05, and how many items mend it."""
-    needed = {"swap": "6 for a two-sided swap test, ", "sign": "6 for a two-sided sign test, "}
-    if not design.strata.max(initial=0):
-        needed |= dict.fromkeys(("labels", "free"), "4 on each side for a two-sided test of labels, ")
-    return ("; no p can reach 0.05, so `map` will refuse the set and `compare` will refuse it or give no p: at least "
-            f"{needed.get(design.scheme.kind, '')}{FEW_ITEMS} items for a comparison with 5 folds")
-
-
-def _power_lines(design: Design) -> list[Check]:
-    """Smallest standardised effect found with power .8 by a two-sided t test at .05 over items."""
-    from statsmodels.stats.power import TTestIndPower, TTestPower
-
-    n = [len(set(design.groups[design.y == side])) for side in (1, 0)]
-    if design.matched:
-        kind, effect = "paired d_z", TTestPower().solve_power(nobs=n[0], alpha=0.05, power=0.8)
-    else:
-        kind, effect = "d", TTestIndPower().solve_power(nobs1=n[0], ratio=n[1] / n[0], alpha=0.05, power=0.8)
-    return [Check("note", "power",
-                  f"smallest {kind} found with power .8 at .05 two-sided, one feature: {float(effect):.2f}")]
-
-
-def _nuisance_lines(table: pd.DataFrame, name: str, design: Design) -> list[Check]:
-    flagged = table[table["flagged"]]
-    if flagged.empty:
-        return [Check("ok", "nuisance",
-                      f"{name}: no measure differs by more than |d| {FLAGGED} ({len(table)} measures)")]
-    level = "warning" if design.matched else "note"
-    kind = "paired d_z" if design.matched else "Welch d"
-    return [Check(level, "nuisance",
-                  f"{name}: {row.measure} {row.target:.2f} against {row.foil:.2f}, {kind} {row.d:+.2f}, "
-                                     f"AUROC {row.auroc:.2f} [{row.auroc_low:.2f}, {row.auroc_high:.2f}]")
-            for row in flagged.itertuples()]
-
-
-def _baseline_rows(stimuli, design: Design, name: str) -> list[dict]:
-    texts = [stimuli.texts[row] for row in design.rows]
-    rows = []
+        folds, reason = None, str(error)
     for baseline in SURFACE:
+        result = {**UNSCORED, "reason": reason}
         try:
-            result = cross_validated(baseline, texts, design.y, design.groups, design.cells)._asdict()
+            if folds:
+                result = cross_validated(baseline, texts, design.y, design.groups, design.cells, folds=folds)._asdict()
         except ValueError as error:
-            result = {**dict.fromkeys(("auroc", "lowest", "highest"), math.nan), "repeats": 0,
-                      "pair_accuracy": math.nan, "folds": 0, "reason": str(error)}
-        rows.append({"comparison": name, "baseline": baseline, **result})
+            result["reason"] = str(error)
+        rows.append({"comparison": name, "baseline": baseline, "split": split, **result})
     return rows
-
-
-def _baseline_lines(rows: list[dict], name: str, design: Design) -> list[Check]:
-    lines = []
-    for row in rows:
-        if math.isnan(row["auroc"]):
-            lines.append(Check("warning", "surface", f"{name}: {row['baseline']} not scored: {row['reason']}"))
-            continue
-        pair = "" if math.isnan(row["pair_accuracy"]) else f", pair accuracy {row['pair_accuracy']:.2f}"
-        level = "ok" if row["auroc"] < TELLING else "warning" if design.matched else "note"
-        spread = f"[{row['lowest']:.2f}-{row['highest']:.2f} over {row['repeats']} repeats]"
-        lines.append(Check(level, "surface", f"{name}: {row['baseline']} AUROC {row['auroc']:.2f} {spread}{pair}; "
-                                             f"{_verdict(row, design.matched)}"))
-    return lines
-
-
-def _verdict(row: dict, matched: bool) -> str:
-    """Which side of the threshold the mean AUROC is on, and whether single repeats are on the other."""
-    if row["auroc"] >= TELLING:
-        some = ", though not in every repeat" if row["lowest"] < TELLING else ""
-        return f"not below the threshold {TELLING:.2f}{some}: surface form tells the two apart"
-    some = ", though not in every repeat" if row["highest"] >= TELLING else ""
-    low = " (below .5 is what exact counterbalancing of words does; it counts as .5)" \
-        if matched and row["auroc"] < BELOW else ""
-    return f"below the threshold {TELLING:.2f}{some}{low}"
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:

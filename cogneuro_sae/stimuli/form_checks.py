@@ -1,4 +1,4 @@
-"""Checks of form: cells, balance, duplicates, banned words, overlap, leakage. Each yields (level, name, text)."""
+"""Checks of form: cells, balance, complete items, banned words, lengths. Each yields (level, name, text)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from cogneuro_sae.config import shown
-from cogneuro_sae.stimuli.overlap import MAX_TEXTS, NEAR, cell_overlap, near_pairs, shared_frames
 from cogneuro_sae.stimuli.rows import SPECIALS
 from cogneuro_sae.stimuli.schema import FAR
+from cogneuro_sae.stimuli.thresholds import THRESHOLDS
 
-UNBALANCED = 4
-ALIKE_PARAPHRASES = 0.8
 ENDINGS = "(?:s|es|d|ed|ing|ly|ful|less|'s|’s)?"
 
 Lines = Iterator[tuple[str, str, str]]
@@ -48,7 +46,7 @@ def cells(stimuli) -> Lines:
         yield "error", "cells", f"{name} has {counts.loc[name, 'items']} item; at least 2 are needed for a variance"
     most, least = counts["items"].idxmax(), counts["items"].idxmin()
     ratio = counts.loc[most, "items"] / counts.loc[least, "items"]
-    if ratio > UNBALANCED:
+    if ratio > THRESHOLDS.unbalanced:
         yield "warning", "balance", f"{most} has {ratio:.0f} times as many items as {least}"
     sizes = table[table["condition"] != FAR].groupby(["item", "condition"]).size()
     single = int((sizes == 1).sum())
@@ -79,80 +77,42 @@ def banned(stimuli) -> Lines:
     stimuli : StimulusSet
         The set.
     """
-    hits = 0
-    for stem in stimuli.banned:
-        body = re.escape(stem).replace(re.escape("*"), r"\w*")
-        pattern = re.compile(rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
-        for identity, text in zip(stimuli.ids, stimuli.texts):
-            if found := pattern.search(text):
-                hits += 1
-                yield "error", "banned", f"{identity} holds {shown(found.group())} ({stem})"
-    name = re.compile(rf"(?<!\w){re.escape(stimuli.concept)}{ENDINGS}(?!\w)", re.IGNORECASE)
-    named = [identity for identity, text in zip(stimuli.ids, stimuli.texts) if name.search(text)]
+    hits, named = banned_hits(stimuli), named_texts(stimuli)
+    for identity, found, stem in hits:
+        yield "error", "banned", f"{identity} holds {shown(found)} ({stem})"
     if named:
-        hits += 1
         yield "warning", "banned", f"{len(named)} texts name the concept itself ({', '.join(named[:5])})"
-    if not hits:
+    if not hits and not named:
         yield "ok", "banned", f"no text holds the concept's name or one of {len(stimuli.banned)} banned stems"
 
 
-def duplicates(stimuli) -> Lines:
-    """Yield repeated and nearly repeated texts: anywhere in other items, and between the splits.
+def banned_hits(stimuli) -> list[tuple[str, str, str]]:
+    """Return id, words and stem for every text that holds a banned stem.
 
     Parameters
     ----------
     stimuli : StimulusSet
         The set.
     """
-    table = stimuli.table
-    again = table[table.duplicated(["condition", "text"], keep=False)].groupby(["condition", "text"],
-                                                                               sort=False)["id"].agg(list)
-    for ids in again:
-        yield "warning", "duplicates", f"the same text: {', '.join(ids[:5])}; `dedupe: true` keeps the first"
-    if len(table) > MAX_TEXTS:
-        yield "note", "duplicates", f"{len(table)} texts: near-duplicates are not looked for above {MAX_TEXTS}"
-        return
-    item, split, ids, texts = (table[name].tolist() for name in ("item", "split", "id", "text"))
-    alike = [pair for pair in near_pairs(texts) if item[pair.first] != item[pair.second]]
-    leaks = [pair for pair in alike if split[pair.first] != split[pair.second]]
-    for pair in leaks[:10]:
-        same = texts[pair.first] == texts[pair.second]
-        yield ("error" if same else "warning"), "leakage", (
-            f"{ids[pair.first]} and {ids[pair.second]} stand in different splits and share {pair.overlap:.0%} "
-            "of their words")
-    other = [pair for pair in alike if pair not in leaks and texts[pair.first] != texts[pair.second]]
-    for pair in other[:10]:
-        yield "warning", "duplicates", (f"{ids[pair.first]} and {ids[pair.second]} share {pair.overlap:.0%} of words "
-                                        "in different items")
-    if len(alike) == 0 and again.empty:
-        yield "ok", "duplicates", f"no text is repeated; no two items share {NEAR:.0%} of the words of a text"
+    hits = []
+    for stem in stimuli.banned:
+        body = re.escape(stem).replace(re.escape("*"), r"\w*")
+        pattern = re.compile(rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
+        found = [(identity, pattern.search(text)) for identity, text in zip(stimuli.ids, stimuli.texts)]
+        hits += [(identity, match.group(), stem) for identity, match in found if match]
+    return hits
 
 
-def overlap(stimuli) -> Lines:
-    """Yield how alike the paraphrases of a cell are, and whether items share word sequences.
+def named_texts(stimuli) -> list[str]:
+    """Return the ids of the texts that name the concept itself.
 
     Parameters
     ----------
     stimuli : StimulusSet
         The set.
     """
-    table = stimuli.table
-    means = cell_overlap(stimuli.texts, list(zip(table["item"], table["condition"])))
-    if len(means):
-        alike = int((means > ALIKE_PARAPHRASES).sum())
-        text = f"paraphrases of a cell share {means.mean():.0%} of their words on average"
-        yield ("warning" if alike else "ok"), "paraphrases", text + (f"; {alike} cells over {ALIKE_PARAPHRASES:.0%}"
-                                                                     if alike else "")
-    frames = shared_frames(stimuli.texts, table["item"].tolist())
-    shared = {item for items in frames.values() for item in items}
-    share = len(shared) / table["item"].nunique()
-    if frames:
-        most = max(frames, key=lambda frame: len(frames[frame]))
-        yield ("warning" if share > 0.1 else "note"), "frames", (
-            f"{len(shared)} items ({share:.0%}) share a sequence of five words, most often {shown(most)} "
-            f"({len(frames[most])} items)")
-    else:
-        yield "ok", "frames", "no two items share a sequence of five words"
+    name = re.compile(rf"(?<!\w){re.escape(stimuli.concept)}{ENDINGS}(?!\w)", re.IGNORECASE)
+    return [identity for identity, text in zip(stimuli.ids, stimuli.texts) if name.search(text)]
 
 
 def lengths(stimuli) -> Lines:
@@ -195,4 +155,4 @@ def token_lengths(measures: pd.DataFrame, max_tokens: int | None) -> Lines:
     yield "ok", "tokens", f"{tokens.min():.0f} to {tokens.max():.0f} tokens a text"
 
 
-FORM_CHECKS = (notes, complete, cells, banned, duplicates, overlap, lengths)
+FORM_CHECKS = (notes, complete, cells, banned, lengths)

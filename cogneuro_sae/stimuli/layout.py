@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -149,3 +150,38 @@ def _check_reserved(names, kind: str) -> None:
     for name in names:
         if name in RESERVED:
             raise InputError(f"{name!r} cannot be a {kind}: it is a column of the table", do="choose another name")
+
+
+def target_contrasts(conditions: Sequence[str]) -> dict[str, str]:
+    """Return the usual contrasts of listed conditions: the target against the others, and against each of several.
+
+    Parameters
+    ----------
+    conditions : sequence of str
+        Names in order, the first is the target. Far foils are left out of `main` where there are others.
+    """
+    target, *others = conditions
+    foils = [name for name in others if name != FAR] or others
+    mean = foils[0] if len(foils) == 1 else f"({' + '.join(foils)})/{len(foils)}"
+    each = {f"versus_{name}"[:64]: f"{target} - {name}" for name in others if len(others) > 1}
+    return {"main": f"{target} - {mean}", **each}
+
+
+def factor_contrasts(factors: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the usual contrasts of factors: first level against the others, and the interaction of two by two.
+
+    Parameters
+    ----------
+    factors : mapping of str to sequence of str
+        Levels by factor.
+    """
+    found = {}
+    for number, (factor, (first, *others)) in enumerate(factors.items(), 1):
+        name = re.sub(r"[^a-z0-9]+", "_", factor.casefold()).strip("_")
+        if others:
+            found[name if name and name not in found else f"factor{number}"] = (
+                f"{first} - {others[0]}" if len(others) == 1 else f"{first} - ({' + '.join(others)})/{len(others)}")
+    if [len(levels) for levels in factors.values()] == [2, 2]:
+        a, b, c, d = ("_".join(cell) for cell in itertools.product(*factors.values()))
+        found["interaction"] = f"({a} - {b}) - ({c} - {d})"
+    return found

@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 
 from cogneuro_sae.stimuli.design import Design
+from cogneuro_sae.stimuli.thresholds import THRESHOLDS
 
-FLAGGED = 0.5
 BOOTSTRAPS = 1000
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely)\b"
-                       r"|n['’]t\b", re.IGNORECASE)
+NEGATIONS = {
+    "en": re.compile(r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely)\b"
+                     r"|n['’]t\b", re.IGNORECASE),
+    "de": re.compile(r"\b(?:nicht|nichts|nie|niemals|niemand\w{0,2}|nirgends|nirgendwo\w*|nein|weder|ohne|kaum"
+                     r"|keinesfalls|keineswegs|kein(?:e[mnrs]?)?)\b", re.IGNORECASE),
+}
 
 
 def words(text: str) -> list[str]:
@@ -50,9 +54,22 @@ MEASURES = {
     "type_token_ratio": _type_token_ratio,
     "punctuation": _punctuation,
     "digits": lambda text: sum(sign.isdigit() for sign in text),
-    "negations": lambda text: len(_NEGATION.findall(text)),
+    "negations": lambda text: negations(text, "en"),
     "mean_word_length": _mean_word_length,
 }
+
+
+def negations(text: str, language: str) -> float:
+    """Return the number of negating words of a text, NaN in a language without a list of them.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    language : str
+        ISO 639-1; a key of NEGATIONS.
+    """
+    return float(len(NEGATIONS[language].findall(text))) if language in NEGATIONS else float("nan")
 
 
 def nuisance_measures(stimuli, *, tokenizer: Callable | None = None) -> pd.DataFrame:
@@ -68,11 +85,12 @@ def nuisance_measures(stimuli, *, tokenizer: Callable | None = None) -> pd.DataF
     Returns
     -------
     DataFrame (n_stimuli, n_measures) float64
-        Columns of MEASURES, `span_position` (middle of the span / length; NaN without span) when the set has spans, and
-        `tokens` with a tokenizer; indexed by id.
+        Columns of MEASURES (`negations` in the set's language), `span_position` (middle of the span / length; NaN
+        without span) when the set has spans, and `tokens` with a tokenizer; indexed by id.
     """
     table = pd.DataFrame({name: [float(measure(text)) for text in stimuli.texts] for name, measure in MEASURES.items()},
                          index=stimuli.ids)
+    table["negations"] = [negations(text, stimuli.language) for text in stimuli.texts]
     spans = stimuli.spans
     if (spans >= 0).any():
         lengths = np.array([max(len(text), 1) for text in stimuli.texts])
@@ -109,8 +127,32 @@ def compare_measures(measures: pd.DataFrame, design: Design, comparison: str, *,
         value = measures[name].to_numpy(float)[design.rows]
         result = {"comparison": comparison, "measure": name, "kind": "d_z" if design.matched else "welch_d",
                   **_compare(value, design, seed)}
-        rows.append({**result, "flagged": bool(abs(result["d"]) > FLAGGED)})
+        rows.append({**result, "flagged": bool(abs(result["d"]) > THRESHOLDS.nuisance)})
     return pd.DataFrame(rows)
+
+
+def text_auroc(value: np.ndarray, design: Design, *, seed: int = 0) -> tuple[float, float, float]:
+    """Return the AUROC of a measure over the single texts of a design, and its 95 % interval over draws of items.
+
+    Parameters
+    ----------
+    value : ndarray (n_stimuli,)
+        The measure, one value per row of the set's table.
+    design : Design
+        The comparison; the target side is to have the larger values.
+    seed : int
+        Of the item bootstrap.
+
+    Returns
+    -------
+    (float, float, float)
+        AUROC, lowest, highest; NaN where a value is missing.
+    """
+    each = pd.DataFrame({"item": design.groups, "value": np.asarray(value, float)[design.rows]})
+    if each["value"].isna().any():
+        return (float("nan"),) * 3
+    found = _auroc(each[design.y == 1], each[design.y == 0], seed)
+    return found["auroc"], found["auroc_low"], found["auroc_high"]
 
 
 def _compare(value: np.ndarray, design: Design, seed: int) -> dict[str, float]:

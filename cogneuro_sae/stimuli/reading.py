@@ -15,6 +15,7 @@ from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.stimuli import rows as rowwork
 from cogneuro_sae.stimuli.items import ItemReader, Row
 from cogneuro_sae.stimuli.layout import Layout, make_layout
+from cogneuro_sae.stimuli.lists import lists_to_rows
 from cogneuro_sae.stimuli.schema import ConditionSpec, SetFile
 from cogneuro_sae.stimuli.tables import MAX_STIMULI, RawTable, frame_rows, load_json, missing_columns, read_table
 
@@ -81,30 +82,9 @@ def read_json_set(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     where = str(path)
-    data = load_json(decode(read_bytes(path), where), where=where)
-    if not isinstance(data, dict) or not 2 <= len(data) <= 4:
-        raise InputError("expected a dictionary of 2 or 4 lists of texts, the target's first", where=where)
-    slugs = [re.sub(r"[^a-z0-9]+", "_", key.casefold()).strip("_") for key in data]
-    names = [slug if re.match("[a-z]", slug) else f"c_{slug}".rstrip("_") for slug in slugs]
-    rows, errors = [], [InputError(f"the keys {shown(list(data))} are alike",
-                                   where=where)] if len(set(names)) < len(names) else []
-    for key, name in zip(data, names):
-        texts = data[key]
-        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            errors.append(InputError("expected a list of texts", where=f"{where}: {shown(key)}"))
-            continue
-        width = len(str(len(texts)))
-        rows += [Row(f"{name}-{n:0{width}d}", name, text, f"{where}: {shown(key)}[{n - 1}]") for n,
-                 text in enumerate(texts, 1)]
-    rowwork.raise_all(errors)
-    others = " + ".join(names[1:])
-    contrasts = {"main": f"{names[0]} - {others}" if len(names) == 2 else f"{names[0]} - ({others})/{len(names) - 1}"}
-    if len(names) > 2:
-        contrasts |= {f"versus_{name}": f"{names[0]} - {name}" for name in names[1:]}
     stem = re.sub(r"[^a-z0-9_-]+", "_", path.stem.casefold()).strip("_-") or "set"
-    spec = {"name": stem[:64], "concept": next(iter(data)), "definition": next(iter(data)), "contrasts": contrasts,
-            "conditions": {name: {"label": key} for key, name in zip(data, names)}, "independent": True}
-    return _from_rows(spec, rows, where)
+    spec, rows = lists_to_rows(load_json(decode(read_bytes(path), where), where=where), where)
+    return read_rows({"name": stem[:64], **spec}, rows, where)
 
 
 def read_frame(frame: Any, spec: dict[str, Any], confirm: Sequence[str]) -> dict[str, Any]:
@@ -143,10 +123,26 @@ def read_frame(frame: Any, spec: dict[str, Any], confirm: Sequence[str]) -> dict
         errors = missing_columns(("text", "item", "condition"), table.columns, where)
     rows, found = rowwork.table_rows(table, layout, where) if layout else ([], [])
     rowwork.raise_all(errors + found)
-    return _from_rows(spec, rows, where)
+    return read_rows(spec, rows, where)
 
 
-def _from_rows(spec: dict, rows: list[Row], where: str) -> dict[str, Any]:
+def read_rows(spec: dict, rows: list[Row], where: str) -> dict[str, Any]:
+    """Return what StimulusSet needs from rows.
+
+    Parameters
+    ----------
+    spec : dict
+        What a YAML file would say besides the texts.
+    rows : list of Row
+        The texts; changed in place.
+    where : str
+        What errors name as their place.
+
+    Raises
+    ------
+    InputError
+        All faults at once.
+    """
     file, errors = _validated(spec, where, None)
     layout, found = _layout(spec, where, _NoLines(), errors)
     rowwork.raise_all(errors + found)
@@ -224,7 +220,8 @@ def _assemble(file: SetFile, layout: Layout, rows: list[Row], where: str, lines,
             "contrasts": dict(file.contrasts), "labels": labels, "model_rdms": rdms, "banned": file.banned,
             "words": {"target": file.words.target, "foil": file.words.foil} if file.words else {},
             "continuations": tuple(entry.model_dump() for entry in file.continuations), "graded": file.graded,
-            "strata": file.strata, "covariates": tuple(covariates), "licence": file.licence,
+            "strata": file.strata, "covariates": tuple(covariates), "licence": file.licence, "group": file.group or "",
+            "language": file.language,
             "independent": file.independent, "notes": tuple(notes)}
 
 

@@ -21,6 +21,7 @@ _PATTERNS = {
     "condition": (re.compile(r"[a-z][a-z0-9_]{0,63}"), "[a-z][a-z0-9_]*, at most 64 characters"),
     "level": (re.compile(r"[a-z][a-z0-9]{0,63}"), "[a-z][a-z0-9]*, at most 64 characters"),
     "column": (re.compile(r"[^\W\d]\w{0,63}"), "letters, digits and _, at most 64 characters"),
+    "language": (re.compile(r"[a-z]{2}|mul"), "two small letters of ISO 639-1, such as en or de; mul for several"),
     "item": (re.compile(r"[^\W_][\w-]{0,63}"),
              "letters, digits, _ and -, at most 64 characters, a letter or digit first"),
     "id": (re.compile(r"[^\W_][\w.-]{0,199}"),
@@ -34,7 +35,7 @@ def check_name(kind: str, value: str) -> str:
     Parameters
     ----------
     kind : str
-        "name" | "condition" | "level" | "column" | "item" | "id".
+        "name" | "condition" | "level" | "column" | "language" | "item" | "id".
     value : str
         The name.
 
@@ -111,6 +112,10 @@ class SetFile(StrictModel):
     """Equals the file's stem."""
     concept: Text
     """The words that a judge and a plot use."""
+    group: _named("name") | None = None
+    """The kind of concept, such as relational; results can be read by it."""
+    language: _named("language") = "en"
+    """Language of the texts, ISO 639-1; word frequencies, sentiment and negations are measured in it."""
     definition: Text
     """One sentence on what makes a text hold the concept."""
     licence: str = ""

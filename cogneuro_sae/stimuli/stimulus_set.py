@@ -5,17 +5,15 @@ numpy, pandas and scipy are imported where they are used, so that a fault in a f
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cogneuro_sae.display import plain
 from cogneuro_sae.stimuli import reading, writing
+from cogneuro_sae.stimuli.digest import content_hash, summary_html
 from cogneuro_sae.stimuli.layout import Layout
 from cogneuro_sae.stimuli.rows import span_matches
-from cogneuro_sae.stimuli.schema import COLUMNS
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +40,10 @@ class StimulusSet:
         Stems that occur in no text.
     graded, strata, covariates : tuple of str
         Columns of the table with these roles.
+    group : str
+        Kind of concept, such as relational; "" when not given.
+    language : str
+        Language of the texts, ISO 639-1.
     independent : bool
         Every text is declared its own item.
     notes : tuple of str
@@ -63,12 +65,14 @@ class StimulusSet:
     strata: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     licence: str = ""
+    group: str = ""
+    language: str = "en"
     independent: bool = False
     notes: tuple[str, ...] = ()
     sha256: str = field(init=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "sha256", _content_hash(self))
+        object.__setattr__(self, "sha256", content_hash(self))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -142,6 +146,7 @@ class StimulusSet:
         factors: Mapping[str, tuple[str, ...]] | None = None, between: tuple[str, ...] = (),
         strata: tuple[str, ...] = (), graded: tuple[str, ...] = (), banned: tuple[str, ...] = (),
         confirm: tuple[str, ...] = (), independent: bool = False, licence: str = "",
+        group: str = "", language: str = "en",
     ) -> StimulusSet:
         """Make a set of a DataFrame.
 
@@ -165,6 +170,10 @@ class StimulusSet:
             Every text is its own item; `item` may then be absent.
         licence : str
             Licence of the texts.
+        group : str
+            Kind of concept, such as relational.
+        language : str
+            Language of the texts, ISO 639-1.
 
         Raises
         ------
@@ -172,17 +181,22 @@ class StimulusSet:
             A column is missing or a row does not fit; all faults at once.
         """
         options = {"factors": factors, "between": list(between), "strata": list(strata), "graded": list(graded),
-                   "banned": list(banned), "independent": independent, "licence": licence}
+                   "banned": list(banned), "independent": independent, "licence": licence, "group": group or None,
+                   "language": language}
         return cls(**reading.read_frame(frame, {"name": name, "concept": concept, "definition": definition or concept,
                                                 "contrasts": dict(contrasts), **options}, confirm))
 
-    def to_yaml(self, path: str | Path) -> Path:
+    def to_yaml(self, path: str | Path, *, table: str | None = None, comment: str = "") -> Path:
         """Write the set as a YAML file that reads back equal (same sha256); model RDMs go into csv files beside it.
 
         Parameters
         ----------
         path : str or Path
             Its stem must be the set's name.
+        table : str, optional
+            csv, tsv, jsonl or parquet: the texts go into such a file beside it.
+        comment : str
+            Lines to stand on top of the file; they are not read back.
 
         Returns
         -------
@@ -192,9 +206,26 @@ class StimulusSet:
         Raises
         ------
         InputError
-            The stem is not the set's name.
+            The stem is not the set's name, or a column would not read back equal.
         """
-        return writing.write_yaml(self, Path(path))
+        return writing.write_yaml(self, Path(path), table=table, comment=comment)
+
+    def export(self, path: str | Path, *, texts_only: bool = False) -> Path:
+        """Write the texts as a table (csv, tsv, jsonl, parquet), or as the dictionary of lists that `from_json` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its ending says which. Contrasts, labels and roles of columns stay behind: `to_yaml(table=...)` keeps all.
+        texts_only : bool
+            Into json: let go of what a dictionary of lists cannot hold.
+
+        Raises
+        ------
+        InputError
+            Another ending, or something would read back otherwise.
+        """
+        return writing.export(self, Path(path), texts_only=texts_only)
 
     def design(self, contrast: str | None = None, *, unlocked: bool = False) -> Any:
         """Return rows, labels, weights and the exchange scheme of a contrast.
@@ -221,9 +252,11 @@ class StimulusSet:
 
     def check(
         self, *, contrast: str | None = None, tokenizer: Callable | None = None, max_tokens: int | None = None,
-        power: bool = False,
+        power: bool = False, unlocked: bool = True, measures: Mapping[str, Any] | None = None, norms: Any = None,
     ) -> Any:
         """Check the set before use: cells, duplicates, ban list, nuisance measures, surface baselines.
+
+        The thresholds of all verdicts are `cogneuro_sae.stimuli.THRESHOLDS`; `summary` of the result is one row.
 
         Parameters
         ----------
@@ -235,6 +268,12 @@ class StimulusSet:
             Most tokens that the model reads; with `tokenizer` only.
         power : bool
             Add a line on the smallest effect that the contrast can detect.
+        unlocked : bool
+            Judge all items; False leaves out those kept for confirmation, for reports on the other ones.
+        measures : mapping of str to callable or sequence, optional
+            Further nuisance measures: one number per text, or what takes the list of texts and returns them.
+        norms : path or DataFrame, optional
+            A csv file with the column `word` and columns of numbers; texts get the mean of their known words.
 
         Returns
         -------
@@ -243,37 +282,8 @@ class StimulusSet:
         """
         from cogneuro_sae.stimuli.checks import check_set
 
-        return check_set(self, contrast=contrast, tokenizer=tokenizer, max_tokens=max_tokens, power=power)
+        return check_set(self, contrast=contrast, tokenizer=tokenizer, max_tokens=max_tokens, power=power,
+                         unlocked=unlocked, measures=measures, norms=norms)
 
     def _repr_html_(self) -> str:
-        def safe(value) -> str:
-            return html.escape(plain(value))
-
-        counts = self.table.groupby("condition", sort=False).agg(items=("item", "nunique"), texts=("id", "size"),
-                                                                  example=("text", "first"))
-        rows = "".join(f"<tr><td>{safe(name)}</td><td>{safe(self.labels.get(name, name))}</td><td>{row['items']}</td>"
-                       f"<td>{row.texts}</td><td>{safe(row.example)}</td></tr>" for name, row in counts.iterrows())
-        contrasts = "; ".join(f"<b>{safe(name)}</b>: {safe(text)}" for name, text in self.contrasts.items())
-        notes = "".join(f"<li>{safe(note)}</li>" for note in self.notes)
-        return (f"<div><b>{safe(self.name)}</b>: {safe(self.concept)}. {safe(self.definition)}<table><thead><tr>"
-                "<th>condition</th><th>label</th><th>items</th><th>texts</th><th>first text</th></tr></thead>"
-                f"<tbody>{rows}</tbody></table><div>Contrasts: {contrasts}</div><ul>{notes}</ul></div>")
-
-
-def _content_hash(stimuli: StimulusSet) -> str:
-    """Hash of the table in the order of items, conditions and paraphrases, and of all that a design derives from."""
-    from cogneuro_sae.provenance import hash_of
-
-    items = {item: number for number, item in enumerate(dict.fromkeys(stimuli.table["item"]))}
-    order = {name: number for number, name in enumerate(stimuli.conditions)}
-    extra = sorted(set(stimuli.table.columns) - set(COLUMNS))
-    rows = [[None if isinstance(value, float) and value != value else value for value in row]
-            for row in stimuli.table[[*COLUMNS, *extra]].astype(object).itertuples(index=False)]
-    column = {name: number for number, name in enumerate(COLUMNS)}
-    rows.sort(key=lambda row: (items[row[column["item"]]], order[row[column["condition"]]], row[column["paraphrase"]]))
-    rdms = {name: [list(rdm.index), rdm.to_numpy().tolist()] for name, rdm in stimuli.model_rdms.items()}
-    layout = stimuli.layout
-    return hash_of({"columns": [*COLUMNS, *extra], "rows": rows, "contrasts": list(stimuli.contrasts.items()),
-                    "conditions": layout.conditions, "factors": list(layout.factors.items()), "between": layout.between,
-                    "strata": stimuli.strata, "graded": stimuli.graded, "independent": stimuli.independent,
-                    "model_rdms": rdms})
+        return summary_html(self)

@@ -5,6 +5,7 @@ scikit-learn pipelines on lists of texts; nothing is fitted outside a training f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -72,9 +73,85 @@ class SurfaceResult(NamedTuple):
     reason: str
 
 
+def grouped_folds(
+    y: np.ndarray, groups: np.ndarray, *, splits: int = 5, repeats: int = 5, seed: int = 0,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows to train and to test on of repeated stratified group k-fold, repeat after repeat.
+
+    Parameters
+    ----------
+    y : ndarray (n,) int
+        1 target, 0 foil.
+    groups : ndarray (n,)
+        Item of each text.
+    splits, repeats : int
+        Folds per repeat (fewer when a side has fewer items) and repeats.
+    seed : int
+        Repeat r shuffles with seed + r.
+
+    Raises
+    ------
+    InputError
+        A side with fewer than two items, or a fold without both sides.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splits = min(splits, *(len(set(groups[y == side])) for side in (0, 1)))
+    if splits < 2:
+        raise InputError("a side has fewer than two items", allowed="at least 2", do="add items")
+    found = []
+    for repeat in range(repeats):
+        folds = StratifiedGroupKFold(splits, shuffle=True, random_state=seed + repeat)
+        found += list(folds.split(np.zeros(len(y)), y, groups))
+    if any(len(set(y[part])) < 2 for fold in found for part in fold):
+        raise InputError("a fold holds one side only", do="add items, or use fewer splits")
+    return found
+
+
+def fold_decisions(name: str, texts: list[str]) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return what fits a baseline to some of the texts and gives its decision values on others.
+
+    Words and n-grams are counted once; their weights and the regression are fitted on the training rows alone, so the
+    values are those of the pipeline.
+
+    Parameters
+    ----------
+    name : str
+        Key of `SURFACE`.
+    texts : list of str
+        All texts.
+
+    Returns
+    -------
+    callable
+        (training rows, labels of all texts, test rows) to decision values of the test rows.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+
+    if SURFACE[name] is length:
+        lengths = text_lengths(texts)
+        return lambda train, y, test: SURFACE[name]()[1:].fit(lengths[train], y[train]).decision_function(lengths[test])
+    first = SURFACE[name]()[0]
+    if SURFACE[name] not in (bag_of_words, char_ngrams) or type(first) is not TfidfVectorizer:
+        X = np.array(texts, dtype=object)
+        return lambda train, y, test: SURFACE[name]().fit(X[train], y[train]).decision_function(X[test])
+    counts = CountVectorizer(analyzer=first.build_analyzer(), dtype=np.float64).fit_transform(texts)
+
+    def decide(train: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+        known = np.flatnonzero(np.bincount(counts[train].indices, minlength=counts.shape[1]))
+        if not len(known):
+            raise ValueError("empty vocabulary; the training texts hold no word")
+        columns = counts[:, known]
+        weights = TfidfTransformer()
+        model = SURFACE[name]()[-1].fit(weights.fit_transform(columns[train]), y[train])
+        return model.decision_function(weights.transform(columns[test]))
+
+    return decide
+
+
 def cross_validated(
     name: str, texts: list[str], y: np.ndarray, groups: np.ndarray, cells: np.ndarray, *, splits: int = 5,
-    repeats: int = 5, seed: int = 0,
+    repeats: int = 5, seed: int = 0, folds: list | None = None,
 ) -> SurfaceResult:
     """Score a baseline by repeated stratified group k-fold, items as groups.
 
@@ -92,6 +169,8 @@ def cross_validated(
         Folds per repeat (fewer when a side has fewer items) and repeats.
     seed : int
         Repeat r shuffles with seed + r.
+    folds : list, optional
+        What `grouped_folds` gave for the same y, groups, splits, repeats and seed; made here when left out.
 
     Returns
     -------
@@ -102,29 +181,25 @@ def cross_validated(
     InputError
         A side with fewer than two items, or a fold without both sides.
     """
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    X = np.array(texts, dtype=object)
-    splits = min(splits, *(len(set(groups[y == side])) for side in (0, 1)))
-    if splits < 2:
-        raise InputError("a side has fewer than two items", allowed="at least 2", do="add items")
+    folds = grouped_folds(y, groups, splits=splits, repeats=repeats, seed=seed) if folds is None else folds
+    decide = fold_decisions(name, texts)
     aurocs, pairs = [], []
-    for repeat in range(repeats):
-        folds = StratifiedGroupKFold(splits, shuffle=True, random_state=seed + repeat)
-        for train, test in folds.split(X, y, groups):
-            if len(set(y[train])) < 2 or len(set(y[test])) < 2:
-                raise InputError("a fold holds one side only", do="add items, or use fewer splits")
-            decision = SURFACE[name]().fit(X[train], y[train]).decision_function(X[test])
-            cell, first, index = np.unique(cells[test], return_index=True, return_inverse=True)
-            value = np.bincount(index, decision) / np.bincount(index)
-            label, group = y[test][first], groups[test][first]
-            aurocs.append(roc_auc_score(label, value))
-            pairs += _pairs(value, label, group)
+    for train, test in folds:
+        cell, first, index = np.unique(cells[test], return_index=True, return_inverse=True)
+        value = np.bincount(index, decide(train, y, test)) / np.bincount(index)
+        label, group = y[test][first], groups[test][first]
+        aurocs.append(_share_above(value[label == 1], value[label == 0]))
+        pairs += _pairs(value, label, group)
     reason = "" if pairs else "no item holds both sides"
     means = np.reshape(aurocs, (repeats, -1)).mean(1)
     return SurfaceResult(float(np.mean(aurocs)), float(means.min()), float(means.max()), repeats,
                          float(np.mean(pairs)) if pairs else float("nan"), len(aurocs), reason)
+
+
+def _share_above(above: np.ndarray, below: np.ndarray) -> float:
+    """AUROC: share of pairs in which the first is larger, ties count half."""
+    difference = above[:, None] - below[None, :]
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
 
 def _pairs(value: np.ndarray, label: np.ndarray, group: np.ndarray) -> list[float]:
@@ -132,8 +207,7 @@ def _pairs(value: np.ndarray, label: np.ndarray, group: np.ndarray) -> list[floa
     for item in np.unique(group):
         above, below = value[(group == item) & (label == 1)], value[(group == item) & (label == 0)]
         if len(above) and len(below):
-            difference = above[:, None] - below[None, :]
-            found.append(float(np.mean((difference > 0) + 0.5 * (difference == 0))))
+            found.append(_share_above(above, below))
     return found
 
 

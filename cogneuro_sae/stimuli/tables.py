@@ -7,7 +7,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from cogneuro_sae.errors import InputError, SetupError, unknown_name
 
 MAX_TABLE_BYTES = 1_000_000_000
 MAX_STIMULI = 1_000_000
+TEXT_COLUMNS = ("text", "item", "condition", "span", "id", "split")
 
 _NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
@@ -58,40 +59,62 @@ def read_table(path: Path) -> RawTable:
     return table
 
 
-def _delimited(path: Path, delimiter: str) -> RawTable:
-    text = decode(read_bytes(path, limit=MAX_TABLE_BYTES), str(path))
+def delimited_table(
+    text: str, delimiter: str, where: str, *, as_text: Collection[str] = TEXT_COLUMNS, sure: bool = False
+) -> RawTable:
+    """Return the rows of a csv or tsv text; a column of plain numbers becomes numbers.
+
+    Parameters
+    ----------
+    text : str
+        What the file holds.
+    delimiter : str
+        The sign between cells.
+    where : str
+        What errors name as its place.
+    as_text : collection of str
+        Columns that stay text whatever they hold.
+    sure : bool
+        Do not suspect another delimiter.
+
+    Raises
+    ------
+    InputError
+        Ragged rows, repeated columns, another delimiter, no header.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, lines, columns, line = [], [], None, 1
     try:
         for cells in reader:
             if columns is None:
                 columns = [name.strip() for name in cells]
-                _check_separator(columns, delimiter, path)
-                _check_columns(columns, path)
+                if not sure:
+                    _check_separator(columns, delimiter, where)
+                _check_columns(columns, where)
             elif cells:
                 if len(cells) != len(columns):
-                    raise InputError(f"{len(cells)} cells where the header has {len(columns)}", where=f"{path}:{line}",
+                    raise InputError(f"{len(cells)} cells where the header has {len(columns)}", where=f"{where}:{line}",
                                      do="quote cells that hold the separator")
                 rows.append(dict(zip(columns, cells)))
                 lines.append(line)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"not readable as a table ({error})", where=f"{path}:{reader.line_num}") from error
+        raise InputError(f"not readable as a table ({error})", where=f"{where}:{reader.line_num}") from error
     if columns is None:
-        raise InputError("the file is empty", where=str(path))
+        raise InputError("the file is empty", where=where)
     for name in columns:
-        if name not in ("text", "item", "condition", "span", "id", "split"):
+        if name not in as_text:
             _numbers(rows, name)
     return RawTable(columns, rows, lines)
 
 
-def _check_separator(columns: list[str], delimiter: str, path: Path) -> None:
+def _check_separator(columns: list[str], delimiter: str, where: str) -> None:
     """Refuse a header that another sign splits further, as spreadsheets of many countries write it."""
     header = delimiter.join(columns)
     sign = max(";\t,", key=header.count)
     if "text" not in columns and sign != delimiter and header.count(sign) > header.count(delimiter):
         kept = {",": "commas, or as .tsv for tabs", "\t": "tabs, or as .csv for commas"}[delimiter]
-        raise InputError(f"separated by {'tabs' if sign == chr(9) else repr(sign)}", where=f"{path}:1",
+        raise InputError(f"separated by {'tabs' if sign == chr(9) else repr(sign)}", where=f"{where}:1",
                          do=f"save it with {kept}")
 
 
@@ -103,20 +126,37 @@ def _numbers(rows: list[dict], name: str) -> None:
             row[name] = float(row[name]) if row[name].strip() else None
 
 
-def _json_lines(path: Path) -> RawTable:
-    text = decode(read_bytes(path, limit=MAX_TABLE_BYTES), str(path))
+def json_lines_table(text: str, where: str) -> RawTable:
+    """Return the rows of a text with one JSON object per line.
+
+    Parameters
+    ----------
+    text : str
+        What the file holds.
+    where : str
+        What errors name as its place.
+
+    Raises
+    ------
+    InputError
+        A line is not a JSON object.
+    """
     rows, lines, columns = [], [], {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        row = load_json(line, where=f"{path}:{number}")
+        row = load_json(line, where=f"{where}:{number}")
         if not isinstance(row, dict):
-            raise InputError("expected one JSON object per line", where=f"{path}:{number}")
+            raise InputError("expected one JSON object per line", where=f"{where}:{number}")
         columns.update(dict.fromkeys(row))
         rows.append(row)
         lines.append(number)
-    _check_columns(list(columns), path)
+    _check_columns(list(columns), where)
     return RawTable(list(columns), [{name: row.get(name) for name in columns} for row in rows], lines)
+
+
+def _text(path: Path) -> str:
+    return decode(read_bytes(path, limit=MAX_TABLE_BYTES), str(path))
 
 
 def _parquet(path: Path) -> RawTable:
@@ -229,8 +269,8 @@ def _check_columns(columns: list[str], path: object) -> None:
 
 
 READERS = {
-    ".csv": lambda path: _delimited(path, ","),
-    ".tsv": lambda path: _delimited(path, "\t"),
-    ".jsonl": _json_lines,
+    ".csv": lambda path: delimited_table(_text(path), ",", str(path)),
+    ".tsv": lambda path: delimited_table(_text(path), "\t", str(path)),
+    ".jsonl": lambda path: json_lines_table(_text(path), str(path)),
     ".parquet": _parquet,
 }
