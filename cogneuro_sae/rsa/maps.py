@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.inference import (CellTable, cell_labels, cell_table, check_tail, design_rows, group_means,
                                     labellings,
                                     larger_p, permutation_inference, require_resolvable)
+from cogneuro_sae.rsa.labelled_sums import LabelledPairs
 from cogneuro_sae.rsa.labelled_models import ModelLabels, cell_model, model_labellings
 from cogneuro_sae.rsa.pairs import Pairs, cross_item_pairs, sum_pairs
 from cogneuro_sae.rsa.pooled import POOLED_FITS, quadratic_statistic, refuse_on_scalars
@@ -122,6 +124,10 @@ class _Job:
     rows: np.ndarray
     found: dict = field(default_factory=dict)
 
+    @cached_property
+    def labelled(self) -> LabelledPairs:
+        return LabelledPairs(self.labels, self.pairs.cell_first, self.pairs.cell_second)
+
     @property
     def n_labellings(self) -> int:
         return len(self.labels) if self.labels is not None else self.models.n_labellings
@@ -141,13 +147,21 @@ class _Job:
             return quadratic_statistic(self.source.X[:, low:high], self.models.matrices, self.n_labellings,
                                        self.settings.method)
         values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
-        self.found["silent"][low:high] = ~np.isfinite(values).any(axis=1)
+        out = np.full((self.n_labellings, high - low), np.nan)
+        live = np.flatnonzero(np.isfinite(values).any(axis=1))
+        self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
+        self.found["silent"][low + live] = False
+        if len(live):
+            out[:, live] = self._score(values if len(live) == len(values) else values[live], low + live)
+        return out
+
+    def _score(self, values: np.ndarray, features: np.ndarray) -> np.ndarray:
         sums = sum_pairs(self._similarity(values), self.pairs)
         observed = self.table.y[None] if self.labels is None else self.labels[:1]
-        self.found["n_valid"][low:high] = valid_items(sums.cell_valid, self.pairs.item, observed)[:, 0].T
+        self.found["n_valid"][features] = valid_items(sums.cell_valid, self.pairs.item, observed)[:, 0].T
         if self.models is None:
             return class_statistic(sums, self.pairs, self.labels, self.settings.score,
-                                   min_items=self.settings.min_items)
+                                   min_items=self.settings.min_items, labelled=self.labelled)
         return model_statistic(sums, self.pairs, self.models.pairs, self.n_labellings, labels=self.models.sides,
                                min_items=self.settings.min_items)
 

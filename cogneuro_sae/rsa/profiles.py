@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cogneuro_sae.inference import group_means
+from cogneuro_sae.rsa.kernels import ProfileLayout, correlate
 
 QUANTILES = 8
 
@@ -67,11 +68,8 @@ class ProfileSource:
         block, offsets = np.asarray(self.features.block(start, stop)), self.features.offsets
         out = np.full((block.shape[1], len(first)), np.nan)
         live = np.flatnonzero((block != 0).any(axis=0))
-        step = max(1, int(6e7 // (8 * max(1, 4 * len(first) + 3 * len(self) ** 2))))
-        for at in range(0, len(live), step):
-            some = live[at:at + step]
-            out[some] = profile_correlations(block[:, some], offsets, first, second, anchor=self.anchor,
-                                             min_common=self.min_common, min_active=self.min_active)
+        out[live] = profile_correlations(block[:, live], offsets, first, second, anchor=self.anchor,
+                                         min_common=self.min_common, min_active=self.min_active)
         return out
 
     def means(self, start: int, stop: int) -> np.ndarray:
@@ -201,47 +199,9 @@ def profile_correlations(block: np.ndarray, offsets: np.ndarray, first: np.ndarr
     ndarray (n_features, n_pairs) float64
         r; NaN where too few tokens are common or active, or a profile is constant within the common tokens.
     """
-    dense, active, present = _aligned(np.asarray(block, np.float64), offsets, anchor)
-    common = present @ present.T
-    n = common[first, second]
-    enough = (n >= min_common) & (n > 0)
-    raw = dense @ dense.transpose(0, 2, 1) if present.all() else None
-    rows, which = np.unique(present, axis=0, return_inverse=True)
-    which = which.reshape(-1)
-    within = lambda values: values @ rows.T  # noqa: E731 - sums over every distinct token mask, (f, n, n_masks)
-    ka, kb = _both(within(active), which, first, second)
-    if raw is None:
-        raw = dense @ dense.transpose(0, 2, 1)
-    (sa, sb), (qa, qb) = _both(within(dense), which, first, second), _both(within(dense**2), which, first, second)
-    safe = np.maximum(n, 1)
-    va, vb = qa - sa**2 / safe, qb - sb**2 / safe
-    scale = (dense**2).sum(axis=2)
-    varies = (va > 1e-12 * scale[:, first]) & (vb > 1e-12 * scale[:, second]) & (va > 0) & (vb > 0)
-    valid = enough & (ka >= min_active) & (kb >= min_active) & varies
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = (raw[:, first, second] - sa * sb / safe) / np.sqrt(va * vb)
-    return np.where(valid, np.clip(r, -1, 1), np.nan)
-
-
-def _both(sums: np.ndarray, which: np.ndarray, first: np.ndarray, second: np.ndarray):
-    """Each pair's sums of the one profile over the other's tokens."""
-    return sums[:, first, which[second]], sums[:, second, which[first]]
-
-
-def _aligned(block: np.ndarray, offsets: np.ndarray, anchor: np.ndarray | None):
-    """Zero-padded profiles on common positions, less each stimulus's mean; where they are active; where tokens are."""
-    counts = np.diff(offsets)
-    start = np.zeros(len(counts), np.int64) if anchor is None else -np.asarray(anchor, np.int64)
-    start = start - start.min()
-    width = int((start + counts).max())
-    row = np.repeat(np.arange(len(counts)), counts)
-    position = np.arange(len(block)) - np.repeat(offsets[:-1], counts) + start[row]
-    present = np.zeros((len(counts), width))
-    present[row, position] = 1.0
-    means = np.zeros((len(counts), block.shape[1]))
-    filled = np.flatnonzero(counts)
-    means[filled] = group_means(block, np.repeat(np.arange(len(filled)), counts[filled]))
-    dense, active = (np.zeros((block.shape[1], len(counts), width)) for _ in range(2))
-    dense[:, row, position] = (block - means[row]).T
-    active[:, row, position] = (block != 0).T
-    return dense, active, present
+    block = np.asarray(block)
+    layout = ProfileLayout(np.asarray(offsets), np.asarray(first), np.asarray(second), anchor=anchor)
+    out = np.empty((block.shape[1], len(first)))
+    for part in correlate(block, layout, min_common=min_common, min_active=min_active):
+        out[part.start:part.stop] = np.where(part.valid > 0, part.r, np.nan)
+    return out

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cogneuro_sae.rsa.labelled_sums import EXACT, LabelledPairs
 from cogneuro_sae.rsa.pairs import Pairs, PairSums
 
 LABELLINGS_AT_ONCE = 2000
@@ -60,7 +61,8 @@ CLASS_SCORES: dict[str, Callable] = {"discriminative": discriminative, "categori
                                      "coherence": coherence}
 
 
-def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str, *, min_items: int = 5) -> np.ndarray:
+def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str, *, min_items: int = 5,
+                    labelled: LabelledPairs | None = None) -> np.ndarray:
     """A class score of every feature under every labelling.
 
     Parameters
@@ -75,30 +77,37 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
         A name of CLASS_SCORES.
     min_items : int
         A feature with gaps needs this many valid items in A and in B under the labelling.
+    labelled : LabelledPairs, optional
+        The same pairs under the same labellings, when made before.
 
     Returns
     -------
     ndarray (n_labellings, n_features) float64
         NaN where the feature is not estimable under the labelling.
     """
-    full = (sums.count == sums.count[:1]).all(axis=0).all() if len(sums.count) else True
+    # with fewer valid cells than this no labelling has enough valid items on both sides
+    open_ = np.flatnonzero(~(sums.gaps & (sums.cell_valid.sum(axis=1) < 2 * min_items)))
+    result = np.full((len(labels), len(sums.total)), np.nan)
+    if not len(open_):
+        return result
+    sums = PairSums(*(each[open_] for each in sums)) if len(open_) < len(sums.total) else sums
+    full = (sums.count == sums.count[:1]).all()
     count = sums.count[:1] if full else sums.count
     out = np.empty((len(labels), len(sums.total)))
+    over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
+    exact = len(pairs.first) < EXACT
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
-        Y = labels[rows].astype(np.float64)
-        left, right = Y[:, pairs.cell_first], Y[:, pairs.cell_second]
-        aa, ab = left * right, left + right - 2 * left * right
-        sum_aa, sum_ab, n_aa, n_ab = aa @ sums.total.T, ab @ sums.total.T, aa @ count.T, ab @ count.T
-        sum_bb, n_bb = sums.total.sum(axis=1) - sum_aa - sum_ab, count.sum(axis=1) - n_aa - n_ab
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = [np.where(n > 0.5, s / n, np.nan) for s, n in ((sum_aa, n_aa), (sum_ab, n_ab), (sum_bb, n_bb))]
+            means = [np.where(n > 0.5, s / n, np.nan) for s, n in
+                     zip(over(sums.total, rows), over(count, rows, exact=exact))]
         out[rows] = CLASS_SCORES[score](*means)
     gaps = np.flatnonzero(sums.gaps)
     if len(gaps):
         valid = valid_items(sums.cell_valid[gaps], pairs.item, labels)
         out[:, gaps] = np.where(valid.min(axis=0) >= min_items, out[:, gaps], np.nan)
-    return out
+    result[:, open_] = out
+    return result
 
 
 def valid_items(cell_valid: np.ndarray, item: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -118,13 +127,17 @@ def valid_items(cell_valid: np.ndarray, item: np.ndarray, labels: np.ndarray) ->
     ndarray (2, n_labellings, n_features) int64
         Valid items in A, then in B.
     """
+    valid = np.ascontiguousarray(cell_valid.T.astype(np.float32))
     counts = np.zeros((2, len(labels), len(cell_valid)), np.int64)
-    valid = cell_valid.astype(np.float32)
-    for each in np.unique(item):
-        cells = np.flatnonzero(item == each)
-        ours, Y = valid[:, cells].T, labels[:, cells].astype(np.float32)
-        counts[0] += Y @ ours > 0.5
-        counts[1] += (1 - Y) @ ours > 0.5
+    _, unit = np.unique(item, return_inverse=True)
+    member = np.eye(unit.max() + 1, dtype=np.float32)[unit]             # (n_cells, n_items)
+    for side, Y in enumerate((labels.astype(np.float32), 1 - labels.astype(np.float32))):
+        # an item with one cell on this side in every labelling counts as its cell does
+        single = ((Y @ member).max(axis=0) < 1.5)[unit]
+        counts[side] = np.rint(Y[:, single] @ valid[single])
+        for each in np.unique(unit[~single]):
+            cells = np.flatnonzero(unit == each)
+            counts[side] += Y[:, cells] @ valid[cells] > 0.5
     return counts
 
 

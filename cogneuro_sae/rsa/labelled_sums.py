@@ -1,0 +1,96 @@
+"""Sums of pair values within A, between A and B and within B under many labellings, by one matrix product.
+
+With s = 2 y - 1 in {-1, 1}, tot = sum z_ij, l = sum (s_i + s_j) z_ij and q = sum s_i s_j z_ij over the pairs:
+AA = (tot + l + q) / 4, BB = (tot - l + q) / 4, AB = (tot - q) / 2. Only q needs a product over pairs. Cells that carry
+the same or the opposite label in every labelling (the two cells of an item whose labels swap) make one unit, so that q
+needs pairs of units only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cogneuro_sae.rsa.pairs import grouped_sum
+
+KEPT = 2e8      # bytes of products of labels that may be kept
+EXACT = 2**24   # integers below are exact in single precision, and so are their sums
+
+
+class Sums(NamedTuple):
+    """Sums within A, between A and B, within B; each (n_labellings, n_features) float64."""
+
+    aa: np.ndarray
+    ab: np.ndarray
+    bb: np.ndarray
+
+
+class LabelledPairs:
+    """A list of cell pairs under many labellings.
+
+    Parameters
+    ----------
+    labels : ndarray (n_labellings, n_cells) of 0 and 1
+        1 for A.
+    first, second : ndarray (n_cell_pairs,) int64
+        Cells of each pair.
+    """
+
+    def __init__(self, labels: np.ndarray, first: np.ndarray, second: np.ndarray):
+        sign = (2 * labels.astype(np.int8) - 1).T                       # (n_cells, n_labellings)
+        turned = sign * sign[:, :1]                                     # alike up to the sign
+        _, place, unit = np.unique(turned, axis=0, return_index=True, return_inverse=True)
+        unit = unit.reshape(-1)
+        own = (sign[:, 0] * sign[place[unit], 0]).astype(np.float64)     # cell = own * unit
+        self.units = np.ascontiguousarray(sign[place].T.astype(np.float64))
+        low, high = np.minimum(unit[first], unit[second]), np.maximum(unit[first], unit[second])
+        code = low * len(place) + high
+        self.order = np.argsort(code, kind="stable")
+        self.edges = np.flatnonzero(np.r_[True, np.diff(code[self.order]) != 0])
+        self.first_unit, self.second_unit = low[self.order][self.edges], high[self.order][self.edges]
+        self.sign = (own[first] * own[second])[self.order]
+        self.incidence = np.zeros((len(first), len(place)))             # of pairs and units, with the cells' signs
+        self.kept: dict[tuple, np.ndarray] = {}
+        every = np.arange(len(first))
+        np.add.at(self.incidence, (every, unit[first]), own[first])
+        np.add.at(self.incidence, (every, unit[second]), own[second])
+
+    def __call__(self, values: np.ndarray, rows: slice, *, exact: bool = False) -> Sums:
+        """Return the sums of some labellings.
+
+        Parameters
+        ----------
+        values : ndarray (n_features, n_cell_pairs) float64
+            Values of the pairs; missing ones are 0.
+        rows : slice
+            Labellings.
+        exact : bool
+            The values are whole numbers whose sums single precision holds.
+
+        Returns
+        -------
+        Sums
+        """
+        kind = np.float32 if exact else np.float64
+        units = self.units[rows]
+        both = self._products(rows, kind)
+        joined = values[:, self.order] * self.sign
+        joined = grouped_sum(joined, self.edges)
+        q = (both @ joined.astype(kind, copy=False).T).astype(np.float64)
+        linear = units @ (values @ self.incidence).T
+        total = values.sum(axis=1)
+        return Sums((total + linear + q) / 4, (total - q) / 2, (total - linear + q) / 4)
+
+    def _products(self, rows: slice, kind: type) -> np.ndarray:
+        """Products of the labels of every pair of units; kept for the next features when all of them are small."""
+        if len(self.units) * len(self.edges) * 8 > KEPT:
+            return self._multiply(rows, kind)
+        key = (rows.start, rows.stop, kind)
+        if key not in self.kept:
+            self.kept[key] = self._multiply(rows, kind)
+        return self.kept[key]
+
+    def _multiply(self, rows: slice, kind: type) -> np.ndarray:
+        units = self.units[rows].astype(kind)
+        return units[:, self.first_unit] * units[:, self.second_unit]

@@ -1,0 +1,107 @@
+"""The fast forms of RSA against what they replace: plain sums over pairs, plain counts, numpy's correlations."""
+
+import numpy as np
+import pytest
+
+from cogneuro_sae.rsa import kernels
+from cogneuro_sae.rsa.kernels import ProfileLayout, correlate
+from cogneuro_sae.rsa.labelled_sums import LabelledPairs
+from cogneuro_sae.rsa.pairs import PairSums, cross_item_pairs, grouped_sum
+from cogneuro_sae.rsa.statistics import class_statistic, valid_items
+
+ITEM = np.repeat(np.arange(7), 2)
+
+
+def swaps(rng, n=40):
+    first = np.vstack([np.ones(7, int), rng.integers(0, 2, (n - 1, 7))])
+    return np.stack([first, 1 - first], axis=2).reshape(n, 14)
+
+
+def free(rng, n=40):
+    y = np.arange(14) < 6
+    return np.stack([y, *(rng.permutation(y) for _ in range(n - 1))]).astype(int)
+
+
+@pytest.mark.parametrize("make, units", [(swaps, 7), (free, 14)])
+@pytest.mark.parametrize("exact", [False, True])
+def test_sums_under_labellings_equal_plain_sums(make, units, exact):
+    rng = np.random.default_rng(0)
+    labels = make(rng)
+    pairs = cross_item_pairs(np.arange(14), ITEM)
+    values = rng.integers(0, 5, (3, len(pairs.first))).astype(float) if exact else rng.normal(size=(3, len(pairs.first)))
+    over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second)
+    assert over.units.shape[1] == units
+    for rows in (slice(0, 25), slice(25, 40), slice(0, 25)):
+        a, b = labels[rows][:, pairs.cell_first], labels[rows][:, pairs.cell_second]
+        for found, mask in zip(over(values, rows, exact=exact), (a * b, a + b - 2 * a * b, (1 - a) * (1 - b))):
+            np.testing.assert_allclose(found, mask @ values.T, rtol=1e-12, atol=1e-12)
+
+
+def test_products_too_large_to_keep_give_the_same(monkeypatch):
+    rng = np.random.default_rng(1)
+    labels, pairs = free(rng), cross_item_pairs(np.arange(14), ITEM)
+    values = rng.normal(size=(2, len(pairs.first)))
+    kept = LabelledPairs(labels, pairs.cell_first, pairs.cell_second)(values, slice(0, 40))
+    monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.KEPT", 0)
+    over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second)
+    for a, b in zip(kept, over(values, slice(0, 40))):
+        np.testing.assert_array_equal(a, b)
+    assert not over.kept
+
+
+@pytest.mark.parametrize("make", [swaps, free])
+def test_valid_items_are_counted_one_by_one(make):
+    rng = np.random.default_rng(2)
+    labels, cell_valid = make(rng), rng.random((5, 14)) < 0.6
+    found = valid_items(cell_valid, ITEM, labels)
+    for g, f in np.ndindex(*found.shape[1:]):
+        for side, wanted in enumerate((labels[g] == 1, labels[g] == 0)):
+            assert found[side, g, f] == len({item for item, ok in zip(ITEM, wanted & cell_valid[f]) if ok})
+
+
+def test_features_without_enough_valid_cells_are_missing_and_the_others_as_before():
+    rng = np.random.default_rng(3)
+    labels = swaps(rng)
+    pairs = cross_item_pairs(np.arange(14), ITEM)
+    total, count = rng.normal(size=(3, len(pairs.first))), np.ones((3, len(pairs.first)))
+    cell_valid = np.ones((3, 14), bool)
+    cell_valid[1, 5:] = False
+    sums = PairSums(total, count, cell_valid, np.array([False, True, False]))
+    found = class_statistic(sums, pairs, labels, "discriminative", min_items=3)
+    assert np.isnan(found[:, 1]).all() and np.isfinite(found[:, [0, 2]]).all()
+    alone = class_statistic(PairSums(*(each[[0, 2]] for each in sums)), pairs, labels, "discriminative", min_items=3)
+    np.testing.assert_array_equal(found[:, [0, 2]], alone)
+
+
+@pytest.mark.parametrize("edges", [[0, 1, 2, 3, 4, 5], [0, 2, 4], [0, 1, 4]])
+def test_grouped_sums(edges):
+    values = np.random.default_rng(4).normal(size=(3, 6))
+    parts = np.split(np.arange(6), edges[1:])
+    np.testing.assert_allclose(grouped_sum(values, np.array(edges)), np.stack([values[:, p].sum(1) for p in parts], 1))
+
+
+@pytest.mark.parametrize("lengths, anchor", [([9] * 8, None), ([9, 14, 8, 11, 10, 9, 20, 13], None),
+                                             ([9, 14, 8, 11, 10, 9, 20, 13], [0, 3, 1, 2, 0, 0, 5, 2])])
+@pytest.mark.parametrize("cache", [1e2, 1e5, 1e8])
+def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(lengths, anchor, cache, monkeypatch):
+    monkeypatch.setattr(kernels, "CACHE", cache)
+    rng = np.random.default_rng(5)
+    offsets = np.r_[0, np.cumsum(lengths)]
+    block = (rng.random((offsets[-1], 6)) * (rng.random((offsets[-1], 6)) < 0.7)).astype(np.float32)
+    block[:, 1] = 0
+    block[offsets[2]:offsets[3], 2] = 0.1       # constant
+    block[offsets[3]:offsets[4], 3] = 0
+    block[offsets[3], 3] = 2.0                  # one active token
+    first, second = np.triu_indices(8, 1)
+    layout = ProfileLayout(offsets, first, second, anchor=None if anchor is None else np.array(anchor))
+    found = [(part.start, part.stop, part.r, part.valid) for part in correlate(block, layout, min_common=6, min_active=2)]
+    assert [start for start, *_ in found] == [0, *(stop for _, stop, *_ in found[:-1])] and found[-1][1] == 6
+    r, valid = (np.concatenate([part[n] for part in found]) for n in (2, 3))
+    shift = np.zeros(8, int) if anchor is None else np.array(anchor)
+    for f, (i, j) in ((f, pair) for f in range(6) for pair in zip(first, second)):
+        low, high = max(-shift[i], -shift[j]), min(lengths[i] - shift[i], lengths[j] - shift[j])
+        a, b = (block[offsets[k] + shift[k] + low:offsets[k] + shift[k] + high, f].astype(float) for k in (i, j))
+        fine = len(a) >= 6 and min((a != 0).sum(), (b != 0).sum()) >= 2 and np.ptp(a) > 0 and np.ptp(b) > 0
+        place = np.flatnonzero((first == i) & (second == j))[0]
+        assert valid[f, place] == fine
+        assert r[f, place] == pytest.approx(np.corrcoef(a, b)[0, 1] if fine else 0.0, abs=1e-12)
