@@ -7,6 +7,7 @@ from cogneuro_sae.rsa import kernels
 from cogneuro_sae.rsa.kernels import ProfileLayout, correlate
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
 from cogneuro_sae.rsa.pairs import PairSums, cross_item_pairs, grouped_sum
+from cogneuro_sae.rsa.pooled_classes import PooledClasses
 from cogneuro_sae.rsa.statistics import class_statistic, valid_items
 
 ITEM = np.repeat(np.arange(7), 2)
@@ -105,3 +106,29 @@ def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(len
         place = np.flatnonzero((first == i) & (second == j))[0]
         assert valid[f, place] == fine
         assert r[f, place] == pytest.approx(np.corrcoef(a, b)[0, 1] if fine else 0.0, abs=1e-12)
+
+
+def with_far(rng, n=30):
+    """Seven items with two cells each and four with one: the classes differ in size, labels move over all cells."""
+    y = np.arange(18) < 7
+    return np.stack([y, *(rng.permutation(y) for _ in range(n - 1))]).astype(int), np.r_[ITEM, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("make", [lambda rng: (swaps(rng), ITEM), lambda rng: (free(rng), ITEM), with_far])
+def test_the_categorical_score_from_class_sums_equals_means_over_pairs(make):
+    rng = np.random.default_rng(6)
+    labels, item = make(rng)
+    x = rng.normal(size=(len(item), 4)) + 1000.0
+    x[:, 2] = 7.1
+    found = PooledClasses(labels, item).categorical(x)
+    first, second = np.triu_indices(len(item), 1)
+    keep = item[first] != item[second]
+    first, second = first[keep], second[keep]
+    d = (x[first] - x[second]) ** 2
+    with np.errstate(invalid="ignore"):
+        similarity = -d / d.mean(0)
+    for g, y in enumerate(labels):
+        both = y[first] + y[second]
+        wanted = (similarity[both == 2].mean(0) + similarity[both == 0].mean(0)) / 2 - similarity[both == 1].mean(0)
+        np.testing.assert_allclose(found[g, [0, 1, 3]], wanted[[0, 1, 3]], rtol=1e-8, atol=1e-9)
+    assert np.isnan(found[:, 2]).all()

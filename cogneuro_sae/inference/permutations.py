@@ -52,7 +52,7 @@ class Inference(NamedTuple):
 
 def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarray], *, enumerated: bool,
                           n_features: int | None = None, n_labellings: int | None = None, tail: str = "two-sided",
-                          alpha: float = 0.05, budget: int = 2**27) -> Inference:
+                          alpha: float = 0.05, budget: int = 2**24) -> Inference:
     """Test each feature and the family from its statistic under every labelling.
 
     With T_g the statistic under labelling g (g = 0 the observed one, through the same kernel): p = #{T_g >= T_0} over
@@ -118,28 +118,35 @@ def _source(statistics, n_features, n_labellings):
 def _feature_block(T: np.ndarray, enumerated: bool, tail: str) -> dict[str, np.ndarray]:
     """p, standardised observed score, skew and family membership of a block, and the block's maximum per labelling."""
     signed = -T if tail == "negative" else T
-    valid = np.isfinite(signed)
-    n_valid = valid.sum(axis=0)
+    valid = None if np.isfinite(signed.sum(axis=0)).all() else np.isfinite(signed)   # None: nothing is missing
+    n_valid = np.full(T.shape[1], len(T)) if valid is None else valid.sum(axis=0)
+    observed = np.ones(T.shape[1], bool) if valid is None else valid[0]
     compared = np.abs(signed) if tail == "two-sided" else signed
     bar = compared[0] - TOLERANCE * np.maximum(1.0, np.abs(compared[0]))
+    filled = signed if valid is None else np.where(valid, signed, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = np.where(valid[0], (compared >= bar).sum(axis=0) / n_valid, np.nan)
-        filled = np.where(valid, signed, 0.0)
-        mean = filled.sum(axis=0) / n_valid
-        away = np.where(valid, signed - mean, 0.0)
-        sd = np.sqrt((away**2).sum(axis=0) / n_valid)
-        scale = np.abs(filled).max(axis=0)
+        p = np.where(observed, (compared >= bar).sum(axis=0) / n_valid, np.nan)
+        scale = np.maximum(filled.max(axis=0), -filled.min(axis=0))
+        away = filled - filled.sum(axis=0) / n_valid
+        if valid is not None:
+            away[~valid] = 0.0
+        square = away * away
+        sd = np.sqrt(square.sum(axis=0) / n_valid)
+        skew = np.einsum("ij,ij->j", square, away) / n_valid / sd**3
         flat = ~(sd > FLAT * scale)
-        z = np.where(valid, away / sd, np.nan)
-        skew = (away**3).sum(axis=0) / n_valid / sd**3
+        z = np.divide(away, sd, out=away)
     # P_valid / P leaves the observed labelling out of a sample, but counts it in an enumerated group
-    share = n_valid / len(T) if enumerated else (n_valid - valid[0]) / (len(T) - 1)
+    share = n_valid / len(T) if enumerated else (n_valid - observed) / (len(T) - 1)
     never, rarely = n_valid == 0, (share < 0.5) & (n_valid > 0)
     flat &= ~never & ~rarely
     family = ~(never | rarely | flat)
-    scores = np.where(valid[:, family], np.abs(z[:, family]) if tail == "two-sided" else z[:, family], -np.inf)
-    return {"p": np.where(family, p, np.nan), "z": np.where(family, z[0], np.nan), "skew": np.where(family, skew, 0.0),
-            "never": never, "rarely": rarely, "flat": flat, "largest": scores.max(axis=1, initial=-np.inf)}
+    first = np.where(family & observed, z[0], np.nan)
+    scores = np.abs(z, out=z) if tail == "two-sided" else z
+    if valid is not None:
+        scores[~valid] = -np.inf
+    largest = (scores if family.all() else scores[:, family]).max(axis=1, initial=-np.inf)
+    return {"p": np.where(family, p, np.nan), "z": first, "skew": np.where(family, skew, 0.0), "never": never,
+            "rarely": rarely, "flat": flat, "largest": largest}
 
 
 def _family(columns: dict, largest: np.ndarray, enumerated: bool, tail: str, alpha: float) -> Inference:

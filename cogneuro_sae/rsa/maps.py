@@ -16,7 +16,8 @@ from cogneuro_sae.inference import (CellTable, cell_labels, cell_table, check_ta
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
 from cogneuro_sae.rsa.labelled_models import ModelLabels, cell_model, model_labellings
 from cogneuro_sae.rsa.pairs import Pairs, cross_item_pairs, sum_pairs
-from cogneuro_sae.rsa.pooled import POOLED_FITS, quadratic_statistic, refuse_on_scalars
+from cogneuro_sae.rsa.pooled import POOLED_FITS, PooledSource, quadratic_statistic, refuse_on_scalars
+from cogneuro_sae.rsa.pooled_classes import PooledClasses
 from cogneuro_sae.rsa.sources import SourceOptions, open_source
 from cogneuro_sae.rsa.statistics import CLASS_SCORES, class_statistic, model_statistic, valid_items
 
@@ -128,13 +129,20 @@ class _Job:
     def labelled(self) -> LabelledPairs:
         return LabelledPairs(self.labels, self.pairs.cell_first, self.pairs.cell_second)
 
+    @cached_property
+    def classes(self) -> PooledClasses | None:
+        scalar = isinstance(self.source, PooledSource) and self.models is None
+        return PooledClasses(self.labels, self.table.item) if scalar and self.source.complete else None
+
     @property
     def n_labellings(self) -> int:
         return len(self.labels) if self.labels is not None else self.models.n_labellings
 
     def __call__(self, start: int, stop: int) -> np.ndarray:
         out = np.empty((self.n_labellings, stop - start))
-        step = max(1, int(BLOCK // (8 * (6 * len(self.pairs.first) + 6 * len(self.pairs.edges)))))
+        wide = 6 * (len(self.pairs.first) + len(self.pairs.edges)) if self.classes is None else \
+            3 * (self.n_labellings + len(self.table.item))
+        step = max(1, int(BLOCK // (8 * wide)))
         for low in range(start, stop, step):
             high = min(low + step, stop)
             out[:, low - start:high - start] = self._block(low, high)
@@ -142,10 +150,13 @@ class _Job:
         return out
 
     def _block(self, low: int, high: int) -> np.ndarray:
-        self.found["means"][:, low:high] = group_means(self.source.means(low, high), self.rows)
+        means = group_means(self.source.means(low, high), self.rows)
+        self.found["difference"][low:high] = means[self.table.y == 1].mean(axis=0) - means[self.table.y == 0].mean(axis=0)
         if self.models is not None and self.settings.method != "corr":
-            return quadratic_statistic(self.source.X[:, low:high], self.models.matrices, self.n_labellings,
+            return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
                                        self.settings.method)
+        if self.classes is not None:
+            return self._closed_form(means, low, high)
         values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
         out = np.full((self.n_labellings, high - low), np.nan)
         live = np.flatnonzero(np.isfinite(values).any(axis=1))
@@ -153,6 +164,13 @@ class _Job:
         self.found["silent"][low + live] = False
         if len(live):
             out[:, live] = self._score(values if len(live) == len(values) else values[live], low + live)
+        return out
+
+    def _closed_form(self, means: np.ndarray, low: int, high: int) -> np.ndarray:
+        out = self.classes.categorical(means)
+        constant = np.isnan(out).all(axis=0)
+        self.found["silent"][low:high] = False
+        self.found["n_valid"][low + np.flatnonzero(constant)] = 0
         return out
 
     def _score(self, values: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -206,7 +224,7 @@ def _job(source, rows, design, table, settings, drawn, n_given) -> _Job:
     pairs = cross_item_pairs(rows, table.item)
     scheme, F = design.scheme, source.n_features
     values = None if drawn is None else drawn.values
-    found = {"value": np.full(F, np.nan), "means": np.zeros((len(table.item), F)), "silent": np.zeros(F, bool),
+    found = {"value": np.full(F, np.nan), "difference": np.zeros(F), "silent": np.zeros(F, bool),
              "n_valid": np.tile([len(np.unique(table.item[table.y == side])) for side in (1, 0)], (F, 1))}
     labels = models = None
     if settings.score == "model":
@@ -222,7 +240,7 @@ def _job(source, rows, design, table, settings, drawn, n_given) -> _Job:
 
 def _as_map(job: _Job, settings, info: dict, inferred) -> FeatureMap:
     found, y = job.found, job.table.y
-    direction = np.sign(found["means"][y == 1].mean(axis=0) - found["means"][y == 0].mean(axis=0)).astype(np.int8)
+    direction = np.sign(found["difference"]).astype(np.int8)
     lost, silent = np.isnan(found["value"]), found["silent"]
     few = lost & ~silent & (found["n_valid"].min(axis=1) < settings.min_items)
     reasons = {"silent, or without any valid pair": int((lost & silent).sum()),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cogneuro_sae.errors import InputError
+from cogneuro_sae.inference import group_means
 
 REFUSED = {
     "discriminative": "on one pooled scalar E[D] = delta^2 + var_B - var_A, so a feature of the foils scores D > 0",
@@ -16,15 +18,18 @@ REFUSED = {
 
 @dataclass(frozen=True, eq=False)
 class PooledSource:
-    """Squared differences of pooled values between cells.
+    """Squared differences of pooled values between cells; cell means are taken block by block.
 
     Parameters
     ----------
-    X : ndarray (n_cells, n_features)
-        Cell means of pooled values.
+    X : ndarray (n_rows, n_features)
+        Pooled values of stimuli.
+    index : ndarray (n_rows,) int64
+        Cell of each row, 0 to n_cells - 1.
     """
 
     X: np.ndarray
+    index: np.ndarray
     correlation = False
 
     @property
@@ -32,8 +37,13 @@ class PooledSource:
         """Number of features."""
         return self.X.shape[1]
 
+    @cached_property
+    def complete(self) -> bool:
+        """Whether no value is missing or infinite."""
+        return all(np.isfinite(self.X[:, start:start + 4096]).all() for start in range(0, self.n_features, 4096))
+
     def __len__(self) -> int:
-        return len(self.X)
+        return int(self.index.max()) + 1
 
     def pairs(self, start: int, stop: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Squared differences of some features for some pairs of cells.
@@ -50,11 +60,11 @@ class PooledSource:
         ndarray (stop - start, n_pairs) float64
             Squared unit of X.
         """
-        x = np.asarray(self.X[:, start:stop], np.float64)
+        x = self.means(start, stop)
         return ((x[first] - x[second]) ** 2).T
 
     def means(self, start: int, stop: int) -> np.ndarray:
-        """The values themselves.
+        """Cell means.
 
         Parameters
         ----------
@@ -65,7 +75,7 @@ class PooledSource:
         -------
         ndarray (n_cells, stop - start) float64
         """
-        return np.asarray(self.X[:, start:stop], np.float64)
+        return group_means(self.X[:, start:stop], self.index)
 
 
 def refuse_on_scalars(score: str) -> None:

@@ -199,7 +199,7 @@ def _pooled_values(given, rows: np.ndarray, options: SourceOptions) -> np.ndarra
     if X is None or X.ndim != 2:
         raise InputError("pooled RSA needs one row per stimulus",
                          allowed="Responses or an array (n_stimuli, n_features)")
-    return X[rows]
+    return X if np.array_equal(rows, np.arange(len(X))) else X[rows]
 
 
 def _profile(given, rows, table, options):
@@ -215,8 +215,7 @@ def _distribution(given, rows, table, options):
 
 
 def _pooled(given, rows, table, options):
-    means = group_means(_pooled_values(given, rows, options), table.index)
-    return PooledSource(means), np.arange(len(means))
+    return PooledSource(_pooled_values(given, rows, options), table.index), np.arange(len(table.item))
 
 
 def _pattern(given, rows, table, options):
