@@ -69,8 +69,9 @@ setup(
     extras_require={
         "datasets": ["pyarrow", "datasets"],
         "lexical": ["wordfreq", "vaderSentiment"],
+        "warping": ["dtaidistance>=2.3"],
         "test": ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "pdoc", "setuptools>=77", "wheel", "pyarrow",
-                 "datasets", "wordfreq", "vaderSentiment"],
+                 "datasets", "wordfreq", "vaderSentiment", "dtaidistance>=2.3"],
     },
     entry_points={"console_scripts": ["cogneuro-sae = cogneuro_sae.cli:main"]},
     classifiers=[

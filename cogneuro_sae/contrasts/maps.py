@@ -8,11 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from cogneuro_sae.contrasts.freedman_lane import freedman_lane_t
+from cogneuro_sae.contrasts.linear import LINEAR, LinearForm, centred_labels, linear_inference
 from cogneuro_sae.contrasts.statistics import CONTRASTS, Contrast, sign_t
 from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.feature_map import FeatureMap
-from cogneuro_sae.inference import (CellTable, Scheme, cell_labels, cell_table, check_tail, design_rows, group_means,
-                                    labellings, larger_p, permutation_inference, require_resolvable)
+from cogneuro_sae.inference import (CellTable, Inference, Labellings, Scheme, cell_labels, cell_table, check_tail,
+                                    design_rows, group_means, labellings, larger_p, permutation_inference,
+                                    require_resolvable)
 
 BLOCK = 2**27
 
@@ -87,9 +89,7 @@ def _one_part(X, design, score, permutations, seed, tail, alpha, site="") -> tup
     if permutations:
         require_resolvable(scheme, alpha, tail)
         drawn = labellings(scheme, permutations, seed=seed)
-        found = permutation_inference(_statistic(data, spec, scheme, drawn.values), enumerated=drawn.enumerated,
-                                      n_features=data.X.shape[1], n_labellings=len(drawn.values), tail=tail,
-                                      alpha=alpha, budget=BLOCK)
+        found = _inferred(data, score, scheme, drawn, tail, alpha, np.isnan(value))
         more = {"pvalue": found.pvalue, "p_fwe": found.p_fwe, "q": found.q}
         reasons, standardised = dict(found.reasons), found.standardised
         info |= {**found.info, "seed": drawn.seed}
@@ -97,6 +97,26 @@ def _one_part(X, design, score, permutations, seed, tail, alpha, site="") -> tup
             info["statistic"] = "p from the Freedman-Lane t with item dummies as nuisance; approximate"
     described = _described(value, data, reasons)
     return FeatureMap(value, score, site=site, center=spec.center, info=info, **described, **more), standardised
+
+
+def _inferred(data: _Prepared, score: str, scheme: Scheme, drawn: Labellings, tail: str, alpha: float,
+              lost: np.ndarray) -> Inference:
+    """Inference from one matrix product where the score allows it, else from the statistic under every labelling."""
+    if score in LINEAR and scheme.kind != "residuals":
+        values, weights = _linear_form(data, score, scheme, drawn.values)
+        if lost.any():
+            values = np.where(lost, np.nan, values)
+        return linear_inference(LinearForm(values, weights), enumerated=drawn.enumerated, tail=tail, alpha=alpha)
+    return permutation_inference(_statistic(data, CONTRASTS[score], scheme, drawn.values), enumerated=drawn.enumerated,
+                                 n_features=data.X.shape[1], n_labellings=len(drawn.values), tail=tail, alpha=alpha,
+                                 budget=BLOCK)
+
+
+def _linear_form(data: _Prepared, score: str, scheme: Scheme, values: np.ndarray) -> LinearForm:
+    if CONTRASTS[score].paired:
+        return LinearForm(_weighted_differences(data), values.astype(np.float64))
+    labels = values if scheme.kind == "items" else _swapped_labels(scheme, values, data.table)
+    return LinearForm(LINEAR[score](data.X), centred_labels(labels))
 
 
 def _described(value: np.ndarray, data: _Prepared, reasons: dict) -> dict:
@@ -157,11 +177,16 @@ def _statistic(data: _Prepared, spec: Contrast, scheme: Scheme, values: np.ndarr
         return lambda a, b: freedman_lane_t(data.X[:, a:b], data.table.y, dummies, orders)
     if scheme.kind == "items":
         return lambda a, b: spec.kernel(data.X[:, a:b], values, data.groups) - spec.center
-    labels = cell_labels(scheme, values, data.table)
+    labels = _swapped_labels(scheme, values, data.table)
+    return lambda a, b: spec.kernel(data.X[:, a:b], labels, data.groups) - spec.center
+
+
+def _swapped_labels(scheme: Scheme, values: np.ndarray, table: CellTable) -> np.ndarray:
+    labels = cell_labels(scheme, values, table)
     if (labels.sum(axis=1) != labels[0].sum()).any():
         raise InputError("the items hold unequal numbers of cells on the two sides", where="permutation",
                          do="use paired_t, whose item contrasts change sign")
-    return lambda a, b: spec.kernel(data.X[:, a:b], labels, data.groups) - spec.center
+    return labels
 
 
 def _weighted_differences(data: _Prepared) -> np.ndarray:

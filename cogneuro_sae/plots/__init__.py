@@ -1,17 +1,22 @@
 """Axes-level figures: data first, keyword-only options, `ax=None`, axes returned; no plot computes a statistic."""
 
+from cogneuro_sae.plots.calibration import cdf, qq
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
 from cogneuro_sae.plots.confounds import confounds
+from cogneuro_sae.plots.geometry import dendrogram_rdm, mds
 from cogneuro_sae.plots.library import concepts_by_methods
 from cogneuro_sae.plots.maps import (contrast_heatmap, feature_map, p_value_histogram, response_profiles,
                                      strongest_features)
 from cogneuro_sae.plots.outcomes import planned, stability
+from cogneuro_sae.plots.profiles import generalisation, model_profile, position_map
 from cogneuro_sae.plots.rdms import model_fits, rdm, rdm_beside_model
+from cogneuro_sae.plots.regions import roi_overlap, top_bottom, variance_partition
 from cogneuro_sae.plots.saes import firing_rates, training_curve
 from cogneuro_sae.plots.style import look
 
 __all__ = [
-    "auroc_over_k", "comparison", "concepts_by_methods", "confounds", "contrast_heatmap", "feature_map", "firing_rates", "look",
-    "model_fits", "p_value_histogram", "planned", "rdm", "rdm_beside_model", "response_profiles",
-    "stability", "strongest_features", "training_curve",
+    "auroc_over_k", "cdf", "comparison", "concepts_by_methods", "confounds", "contrast_heatmap", "dendrogram_rdm",
+    "feature_map", "firing_rates", "generalisation", "look", "mds", "model_fits", "model_profile", "p_value_histogram",
+    "planned", "position_map", "qq", "rdm", "rdm_beside_model", "response_profiles", "roi_overlap", "stability",
+    "strongest_features", "top_bottom", "training_curve", "variance_partition",
 ]

@@ -77,6 +77,8 @@ class TokenFeatures:
         """
         tokens = self.responses.window(self.window)
         columns = slice(int(start), int(stop))
+        if self.through is None:
+            return self.responses.values[:, columns][tokens]
         parts = [encode(self.through, self.responses.values[tokens[row:row + chunk]], columns=columns)
                  for row in range(0, len(tokens), chunk)]
         return np.concatenate(parts)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 CACHE = 3e6   # bytes that the arrays of one chunk may take; larger ones fall out of the processor's cache and are slower
+ROUNDING = 1e-28  # share of a profile's sum of squares that rounding leaves of a constant one
 FLAT = 1e-12  # share of a profile's variance below which it counts as constant within the common tokens
 
 
@@ -100,10 +101,10 @@ def _over_all_tokens(packed, layout: ProfileLayout, min_active: int):
     import torch
 
     x = packed.view(len(packed), layout.n, layout.width)
-    active = (x != 0).sum(2)
+    active, floor = (x != 0).sum(2), ROUNDING * (x * x).sum(2)
     x = x - x.mean(2, keepdim=True)
     size = (x * x).sum(2)
-    ok = ((active >= min_active) & (size > 0)).double()
+    ok = ((active >= min_active) & (size > floor)).double()
     x *= (ok / torch.where(size > 0, size, 1.0).sqrt())[:, :, None]
     r = torch.bmm(x, x.transpose(1, 2)).view(len(x), -1).index_select(1, layout.pair)
     return r, ok.index_select(1, layout.first) * ok.index_select(1, layout.second)
