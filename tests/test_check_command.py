@@ -53,7 +53,8 @@ def test_a_folder_is_one_aligned_table_and_the_warnings_by_file(library, capsys)
     assert all(len(line) <= 120 for line in (header, first, second, *rest[0].splitlines()))
     assert first.split()[:5] == ["long", "-", "12", "24", "10.0/14.0"] and second.split()[1] == "social"
     assert header.index("len") + 3 == first.index(".00") + 3 and " -2" not in first.split("frames")[0]
-    blocks = {block.splitlines()[0]: block for block in rest[1:]}
+    assert rest[-1].strip() == "2 sets: 0 with errors, 2 with warnings"
+    blocks = {block.splitlines()[0]: block for block in rest[1:-1]}
     assert set(blocks) <= {"library/below/long.yaml:", "library/good.yaml:"}
     assert "warning  length          target - near: words AUROC 0.00" in blocks["library/below/long.yaml:"]
     assert "ok       " not in err and out.split() == [str(library / "library/below/long.yaml"), str(library / "library/good.yaml")]

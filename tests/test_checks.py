@@ -292,3 +292,28 @@ def test_check_of_another_contrast_and_of_an_unknown_one(quick):
     assert "target - far" in found(stimuli.check(contrast="target - far"), "design")
     with pytest.raises(ValueError, match="unknown name"):
         stimuli.check(contrast="targt - far")
+
+
+@pytest.mark.parametrize("body, said", [
+    ("[She hates every visit, now that a baby sleeps in the room.]", "begin in small letters after one without an end mark"),
+    ("[Mara #hates the sound of the rain on the roof of the shed]", None),
+    ("- Mara #hates the sound of the rain on the roof of the shed.", "one word among sentences"),
+])
+def test_pieces_of_a_text_are_told(tmp_path, body, said):
+    """YAML cuts an unquoted text at a comma inside brackets and at a number sign."""
+    from cogneuro_sae.errors import InputError
+
+    lines = ["name: cutting", "concept: cutting", "definition: Something is cut.", "conditions: {target: a, near: b}",
+             "contrasts: {main: target - near}", "items:"]
+    for n in range(4):
+        target = body if n == 0 else f'["Scene {n} holds a person who cuts a thing in two here."]'
+        lines += [f"  - item: i{n}", "    target:" + (f"\n      {target}" if target.startswith("-") else f" {target}"),
+                  f'    near: ["Scene {n} holds a person who keeps a thing in one piece."]']
+    path = tmp_path / "cutting.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    if said is None:
+        with pytest.raises(InputError, match="not valid YAML"):
+            StimulusSet.from_yaml(path)
+        return
+    found = [line.text for line in StimulusSet.from_yaml(path).check().lines if line.name == "cut"]
+    assert len(found) == 1 and said in found[0]

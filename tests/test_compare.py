@@ -206,6 +206,7 @@ def test_planned_contrasts_weigh_methods_as_written(done):
     assert within["estimate"].iloc[0] == pytest.approx(across["estimate"].iloc[0])
 
 
+@pytest.mark.slow
 def test_over_concepts_the_concept_is_the_unit():
     config = CompareConfig.model_validate({"name": "x", "stimuli": "s", "selectors": ["max_any", "welch_t"],
                                            "planned": {"a": "welch_t - max_any", "b": "sae - raw"}})

@@ -34,6 +34,7 @@ def across(tests):
     return {row["name"]: row for row in tests[tests["scope"] == "across"].to_dict("records")}
 
 
+@pytest.mark.slow
 def test_a_baseline_below_chance_counts_as_chance_in_planned_contrasts_and_the_row_says_so():
     config = config_of({"beyond": "sae - bag_of_words", "fine": "sae - length"})
     below, above = np.array([0.2, 0.3, 0.4, 0.3, 0.3]), np.array([0.4, 0.6, 0.7, 0.6, 0.6])
@@ -51,6 +52,7 @@ def test_a_baseline_below_chance_counts_as_chance_in_planned_contrasts_and_the_r
     assert within.loc["fine", "reason"] == "" and across(tests)["fine"]["reason"] == ""
 
 
+@pytest.mark.slow
 def test_holm_keeps_the_size_of_the_named_family():
     lost = [(f"c{c}", "auroc") for c in range(8)]
     planned = {"a": "welch_t - max_any", "b": "welch_t - auroc"}
@@ -67,6 +69,7 @@ def test_holm_keeps_the_size_of_the_named_family():
     assert "sae/auroc/logistic_l1 has no score" in within.loc["b", "reason"]
 
 
+@pytest.mark.slow
 def test_concepts_that_drop_out_are_named():
     nested = nested_of({"welch_t": 0.7, "max_any": 0.5, "auroc": 0.7}, failed=[("c2", "max_any"), ("c5", "max_any")])
     tests = planned_tests(config_of({"a": "welch_t - max_any", "c": "welch_t - auroc"}), nested, {}, {})

@@ -307,6 +307,7 @@ def test_ctrl_c_says_what_to_do_and_leaves_nothing_that_looks_finished(place, mo
     assert (map_concept(a_config(folder), out=folder / "results") / "provenance.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_set_too_small_to_test_is_refused_at_once_and_its_advice_works(tmp_path, monkeypatch):
     monkeypatch.setattr(StimulusSet, "check", lambda self, **_: NoChecks())
     text = write_set(tmp_path).read_text("utf-8")

@@ -590,7 +590,7 @@ BAD = {
     "wrong format": (["t.csv", "--format", "blimp"], "t.csv:1: not valid JSON"),
     "table as lre": (["three.json", "--format", "lre"], "is not in the form of an LRE relation"),
     "format mistyped": (["t.csv", "--format", "csv"], "unknown format 'csv'"),
-    "semicolons": (["semi.csv"], "the format cannot be told, found the columns text;item;condition"),
+    "semicolons": (["semi.csv"], "separated by ';'; give --separator ';'"),
     "semicolons, told": (["semi.csv", "--format", "table"], "separated by ';'; give --separator ';'"),
     "unknown UID": (["b.jsonl", "--select", "islan"], "did you mean 'island'?"),
     "no UID": (["b.jsonl"], "holds 2 paradigms"),

@@ -115,6 +115,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.slow
 def test_a_map_report_has_all_sections_in_order_and_needs_nothing_from_outside(tmp_path):
     path = build_report(fake_map_folder(tmp_path))
     page = Page(path.read_text("utf-8"))
@@ -397,6 +398,7 @@ def test_a_map_without_one_of_its_parts_says_so(tmp_path, name, wanted):
     assert wanted in shown and "could not be written" not in shown and not re.search(r"Traceback|\w+Error\b", shown)
 
 
+@pytest.mark.slow
 def test_words_are_explained_where_they_first_appear(tmp_path):
     shown = " ".join(Page(build_report(fake_map_folder(tmp_path / "map")).read_text("utf-8")).text)
     assert "|G|: number of relabellings" in shown and shown.index("word-by-word profiles") < shown.index("Stimuli", shown.index("D_near"))

@@ -186,6 +186,7 @@ def test_what_cannot_be_compared_is_said():
         compare_models(cell_rdms(few, small), {"class": "categorical"}, small)
 
 
+@pytest.mark.slow
 def test_a_profile_over_sites_is_the_comparison_at_each_site():
     X, design = data()
     sites = {"early": X + 5 * np.random.default_rng(1).normal(size=X.shape), "late": np.pad(X, [(0, 0), (0, 3)])}

@@ -46,9 +46,7 @@ def check(
             raise InputError("--new writes a set, it checks none", do="leave the sets out")
         from cogneuro_sae.commands.skeleton import write_skeleton
 
-        path = write_skeleton(new, kind)
-        say(f"replace the texts, then run: cogneuro-sae check {path.name}")
-        done(path)
+        _announce(write_skeleton(new, kind))
         return
     if not sets:
         raise InputError("no stimulus set is named", do="name sets, files, globs or folders, or give --new NAME")
@@ -61,8 +59,23 @@ def check(
         "contrast": contrast, "norms": norms, **(_under_model(model, device, allow_download) if model else {})})
     _show(found, full=full, as_json=as_json, table=table, figure=figure)
     worst = max((each.worst for each in found), key=LEVELS.index)
+    _leave(worst, strict)
+
+
+def _leave(worst: str, strict: bool) -> None:
+    if strict and worst == "warning":
+        say("error: there are warnings, and --strict counts them as errors")
     if worst == "error" or (strict and worst == "warning"):
         raise typer.Exit(2)
+
+
+def _announce(path: Path) -> None:
+    from cogneuro_sae import config
+
+    if any(shipped.stem == path.stem for shipped in config.shipped("stimuli").rglob("*.yaml")):
+        say(f"note: a set called {path.stem} ships with the package; name yours by its file, {path.name}")
+    say(f"replace the texts, then run: cogneuro-sae check {path.name}")
+    done(path)
 
 
 def _check_all(paths: list[Path], options: dict) -> list:
@@ -98,6 +111,8 @@ def _show(found: list, *, full: bool, as_json: bool, table: Path | None, figure:
     else:
         for text in (check_table.overview(found), *check_table.verdicts(found, full=full)):
             say(text)
+        counts = {level: sum(each.worst == level for each in found) for level in ("error", "warning")}
+        say(f"\n{len(found)} sets: {counts['error']} with errors, {counts['warning']} with warnings")
     made = [check_table.write_table(found, table)] if table else []
     made += [check_table.draw(found, figure)] if figure else []
     if not as_json:

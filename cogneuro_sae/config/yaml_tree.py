@@ -130,7 +130,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, where: str) -> InputEr
     line, column = (mark.line, mark.column) if mark else (0, 0)
     rows = text.split("\n")
     row = rows[line] if line < len(rows) else ""
-    what, do = error.problem or "not readable as YAML", None
+    what = error.problem or "not readable as YAML"
+    do = "check indentation, dashes and brackets here and on the line before; a text that begins with a quote and goes on " \
+         "after it needs quotes around the whole, with \\\" inside"
     if "\t" in row[: len(row) - len(row.lstrip())] or row[column : column + 1] == "\t":
         what, do = "a tab is used for indentation", "use spaces"
     elif "mapping values" in what or "expected <block end>" in what or "expected ',' or" in what:

@@ -152,7 +152,7 @@ def check_set(
     for each in found:
         if each.name == main:
             lines += verdicts.length_lines(tuple(facts[f"words_auroc{end}"] for end in ("", "_low", "_high")), main,
-                                           level="warning" if each.design.matched else "note")
+                                           level="warning" if each.design.matched or stimuli.independent else "note")
             lines += verdicts.over_tuned_lines(each.rows, main, each.design)
     judged = unlocked | (stimuli.table["split"] != "confirm").to_numpy()
     table = pd.concat([each.table for each in found] or [pd.DataFrame()], ignore_index=True)
@@ -204,8 +204,8 @@ def _compare(stimuli, name: str, expression: str, measures: pd.DataFrame, *, unl
              heard: bool) -> Compared:
     """Judge one comparison; with `both` its baselines also over the items that are not kept for confirmation.
 
-    Confounds of the main comparison (`heard`) on matched items are warnings; those of others are notes, since two forms
-    or two topics may well differ in their words.
+    Confounds of the main comparison (`heard`) on matched items, or between independent ones, are warnings; those of
+    others are notes, since two topics, or far foils, may well differ in their words.
     """
     design = make_design(stimuli, expression, unlocked=unlocked)
     table = compare_measures(measures, design, name)
@@ -214,7 +214,7 @@ def _compare(stimuli, name: str, expression: str, measures: pd.DataFrame, *, unl
     if both and unlocked and locked:
         with contextlib.suppress(InputError):  # too few cells without the locked items: the design line says so
             rows += _baseline_rows(stimuli, make_design(stimuli, expression), name, DISCOVERY)
-    told = {"matched": design.matched, "level": "warning" if heard and design.matched else "note"}
+    told = {"matched": design.matched, "level": "warning" if heard and (design.matched or stimuli.independent) else "note"}
     return Compared(name, design, table, rows, [*verdicts.nuisance_lines(table, name, **told),
                                                 *verdicts.baseline_lines(rows, name, **told)])
 

@@ -155,4 +155,30 @@ def token_lengths(measures: pd.DataFrame, max_tokens: int | None) -> Lines:
     yield "ok", "tokens", f"{tokens.min():.0f} to {tokens.max():.0f} tokens a text"
 
 
-FORM_CHECKS = (notes, complete, cells, banned, lengths)
+def cut(stimuli) -> Lines:
+    """Yield texts that look like pieces of one: YAML cuts an unquoted text at a comma inside [ ] and at ` #`.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+        The set.
+    """
+    table = stimuli.table
+    words = table["text"].str.split().str.len()
+    sentences = words.median() >= 6
+    pieces = []
+    for _, cell in table.groupby(["item", "condition"], sort=False):
+        texts, ids = cell["text"].tolist(), cell["id"].tolist()
+        pieces += [ids[place] for place in range(1, len(texts))
+                   if texts[place][0].islower() and texts[place - 1][-1].isalpha()]
+    if pieces:
+        yield "warning", "cut", (f"{len(pieces)} texts begin in small letters after one without an end mark "
+                                 f"({', '.join(pieces[:5])}): were they cut at a comma? quote texts that hold commas")
+    one = (words == 1) & table["text"].str.strip(".,!?").str.isalpha()
+    short = table.loc[one, "id"].tolist() if sentences else []
+    if short:
+        yield "warning", "cut", (f"{len(short)} texts have one word among sentences ({', '.join(short[:5])}): was the "
+                                 "rest cut at ` #`? quote texts that hold it")
+
+
+FORM_CHECKS = (notes, complete, cells, banned, lengths, cut)

@@ -88,10 +88,14 @@ def delimited_table(
         for cells in reader:
             if columns is None:
                 columns = [name.strip() for name in cells]
+                while len(columns) > 1 and not columns[-1]:     # what spreadsheets leave of removed columns
+                    columns.pop()
                 if not sure:
                     _check_separator(columns, delimiter, where)
                 _check_columns(columns, where)
-            elif cells:
+            elif any(cells):
+                while len(cells) > len(columns) and not cells[-1].strip():
+                    cells.pop()
                 if len(cells) != len(columns):
                     raise InputError(f"{len(cells)} cells where the header has {len(columns)}", where=f"{where}:{line}",
                                      do="quote cells that hold the separator")

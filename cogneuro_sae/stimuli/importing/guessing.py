@@ -43,6 +43,9 @@ def guess_format(sources: Sequence[Source], options: ImportOptions) -> str:
     suffix = sources[0].suffix
     columns = sources[0].columns(options.separator) if suffix in TABLES else ()
     found = f", found the columns {', '.join(columns[:20])}{' ...' if len(columns) > 20 else ''}" if columns else ""
+    other = next((sign for sign in ";\t|" if len(columns) == 1 and sign in columns[0]), None)
+    if other:
+        raise InputError(f"separated by {other!r}", where=where, do=f"give --separator {other!r}")
     hint = HINTS.get(suffix, f"the ending {suffix!r} is not known: {', '.join([*TABLES, '.json', '.txt'])} are")
     raise InputError(f"the format cannot be told{found}", where=where, allowed=", ".join(DETECTORS),
                      do=f"{hint}; else give --format NAME")
