@@ -93,6 +93,7 @@ def test_progress_is_told_when_it_takes_long(library, capsys, monkeypatch):
     assert "1 of 2 sets checked, last long" in run(["check", "library"], capsys)[2]
 
 
+@pytest.mark.slow
 def test_the_wide_table_and_the_figure_are_whole_or_absent(library, capsys, monkeypatch):
     code, out, err = run(["check", "library", "--table", "made/t.csv", "--figure", "made/f.png"], capsys)
     assert code == 0 and out.split() == ["made/t.csv", "made/f.png"]

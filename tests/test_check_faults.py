@@ -10,6 +10,8 @@ from cogneuro_sae.config import shipped
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.stimuli import SURFACE, StimulusSet
 
+pytestmark = pytest.mark.slow
+
 NAME = "music"
 SOURCE = shipped("stimuli") / "concepts" / f"{NAME}.yaml"
 HAPPY = "wonderful happy delighted brilliant lovely great superb excellent joyful perfect".split()

@@ -17,6 +17,8 @@ from cogneuro_sae.stimuli.overlap import same_frames, strays
 from cogneuro_sae.stimuli.surface import cross_validated, fold_decisions, grouped_folds
 from cogneuro_sae.stimuli.thresholds import Thresholds
 
+pytestmark = pytest.mark.slow
+
 GERMAN = "Er ging nicht hinaus, denn keiner hatte ihm je ohne Not gesagt, dass niemand wartet und kein Zug fährt."
 
 

@@ -376,6 +376,7 @@ def test_dry_run_writes_nothing(done, tmp_path):
     assert any("24 cells on 1 x 5 folds" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_overwrite_makes_it_again(done, tmp_path):
     path = write_case(tmp_path, units=10, items=10, config={"selectors": "max_any", "k": 2, "skylines": [],
                                                             "permutations": 0})
@@ -386,6 +387,7 @@ def test_overwrite_makes_it_again(done, tmp_path):
     same(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["table.csv", "maps/synthetic.npz"])
 def test_a_finished_run_that_lost_a_file_is_computed_again(tmp_path, lost):
     path = write_case(tmp_path, units=10, items=10, config={"selectors": "max_any", "k": 2, "skylines": [],

@@ -306,6 +306,7 @@ def test_many_concepts_get_an_overview_and_a_page_each(tmp_path):
     assert before == {path: path.read_bytes() for path in folder.rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_three_concepts_stay_on_one_page(tmp_path):
     folder = fake_compare_folder(tmp_path, beyond=0.0, concepts=("a", "b", "c"))
     assert Page(build_report(folder).read_text("utf-8")).ids == SECTIONS and not (folder / "concepts").exists()
@@ -387,6 +388,7 @@ def test_a_damaged_comparison_gives_a_report_that_says_so_in_plain_words(tmp_pat
     assert any(wanted in line for line in report_problems(tmp_path)) and capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, wanted", [("maps/tiny.npz", "there is no map of tiny to show"), ("features.csv", "features.csv is missing"),
                                           ("provenance.json", "did not finish")])
 def test_a_map_without_one_of_its_parts_says_so(tmp_path, name, wanted):

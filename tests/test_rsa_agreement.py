@@ -22,6 +22,8 @@ from cogneuro_sae.contrasts import contrast_map
 from cogneuro_sae.inference import within_scheme
 from cogneuro_sae.rsa import pair_similarities, rsa_map
 
+pytestmark = pytest.mark.slow
+
 CLASS = ("discriminative", "categorical", "coherence")
 NAMES = ("dense", "silent", "constant", "constant_third", "constant_large", "tied", "one_stimulus", "one_token", "some_silent",
          "mostly_silent", "varies_late", "targets_only", "few_targets")

@@ -19,6 +19,8 @@ from cogneuro_sae.rsa import map_agreement, set_search
 from cogneuro_sae.rsa.pursuit import pursue
 from cogneuro_sae.rsa.set_kernels import SET_FITS, set_kernel
 
+pytestmark = pytest.mark.slow
+
 
 def toolbox(matrices):
     return rsatoolbox.rdm.RDMs(np.array([condensed(each) for each in np.atleast_3d(matrices.T).T]))

@@ -9,6 +9,8 @@ from cogneuro_sae.errors import InputError
 from cogneuro_sae.rsa import (cell_rdms, compare_models, generalisation, layer_profile, paraphrase_ceiling,
                               position_windows, rdm_of_rdms)
 
+pytestmark = pytest.mark.slow
+
 M = 10
 
 
