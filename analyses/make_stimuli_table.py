@@ -30,13 +30,14 @@ def set_files() -> list[Path]:
     return sorted(STIMULI.glob("*/*.yaml"))
 
 
-def measure(path: Path) -> dict:
-    """Return the table's row on one set."""
+def measure(path: Path) -> tuple[dict, dict]:
+    """Return the table's row on one set, and the summary of its check."""
     stimuli = StimulusSet.from_yaml(path)
     checks = stimuli.check()
     flags = dict.fromkeys(line.name for line in checks.lines if line.level in ("warning", "error"))
     row = {**checks.summary, "flags": " ".join(flags)}
-    return {"folder": path.parent.name, **{name: row.get(name) for name in KEPT}, "sha256": stimuli.sha256}
+    kept = {"folder": path.parent.name, **{name: row.get(name) for name in KEPT}, "sha256": stimuli.sha256}
+    return kept, checks.summary
 
 
 def between(page: str, begin: str, end: str, text: str) -> str:
@@ -75,9 +76,11 @@ def _number(value: object, digits: int = 2) -> str:
 
 def main() -> None:
     """Write the table, the README's part and the figure."""
-    rows = []
+    rows, concepts = [], []
     for path in set_files():
-        rows.append(measure(path))
+        row, summary = measure(path)
+        rows.append(row)
+        concepts += [summary] if path.parent.name == "concepts" else []
         print(f"{path.stem}: bag of words {rows[-1]['bag_of_words']:.2f}, {rows[-1]['flags'] or 'no flag'}", flush=True)
     table = pd.DataFrame(rows)
     files.write_text(STIMULI / "table.csv", table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
@@ -87,8 +90,7 @@ def main() -> None:
     page = between(page, BEGIN, END, markdown(table, written))
     files.write_text(STIMULI / "README.md", between(page, *LIMITS, thresholds()))
     with plots.look():
-        figure = plots.confounds(pd.DataFrame([StimulusSet.from_yaml(path).check().summary
-                                               for path in set_files() if path.parent.name == "concepts"]))
+        figure = plots.confounds(pd.DataFrame(concepts))
     figure.savefig(ROOT / "docs" / "figures" / "concept_confounds.png", dpi=110)
 
 

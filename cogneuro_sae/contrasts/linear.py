@@ -13,13 +13,11 @@ import numpy as np
 from scipy import stats
 
 from cogneuro_sae.errors import InputError
-from cogneuro_sae.inference import Inference, bh, bh_resolution, check_tail
+from cogneuro_sae.inference import Inference, check_tail, family_inference
 
 ROWS, COLUMNS = 512, 512
 TIE = {np.dtype(np.float32): 4e-6, np.dtype(np.float64): 1e-9}
-SKEWED, SKEW_ROWS = 2.0, 2048
-REASONS = {"never": "not estimable under any labelling",
-           "flat": "not tested: the score does not vary over the labellings"}
+SKEW_ROWS = 2048
 
 
 class LinearForm(NamedTuple):
@@ -103,7 +101,9 @@ def linear_inference(form: LinearForm, *, enumerated: bool, tail: str = "two-sid
     for start in range(0, values.shape[1], COLUMNS):
         for name, part in run.block(values[:, start:start + COLUMNS]).items():
             columns[name][start:start + COLUMNS] = part
-    return _family(columns, run.largest, enumerated, tail, alpha, TIE[run.dtype])
+    columns |= {name: np.nan_to_num(columns[name]) for name in ("skew", "never", "flat")}
+    return family_inference(columns | {"rarely": np.zeros(values.shape[1])}, run.largest, enumerated=enumerated,
+                            tail=tail, alpha=alpha, tolerance=TIE[run.dtype])
 
 
 class _Run:
@@ -179,24 +179,6 @@ def _count(above: np.ndarray) -> np.ndarray:
     parts = [np.add.reduce(above[row:row + 255].view(np.uint8), axis=0, dtype=np.uint8)
              for row in range(0, len(above), 255)]
     return np.sum(parts, axis=0, dtype=np.int64)
-
-
-def _family(columns: dict, largest: np.ndarray, enumerated: bool, tail: str, alpha: float, tie: float) -> Inference:
-    outside = {name: columns[name].astype(bool) for name in REASONS}
-    tested = ~(outside["never"] | outside["flat"])
-    z, p, n = columns["z"], columns["p"], len(largest)
-    scores = np.abs(z) if tail == "two-sided" else z
-    bar = scores - tie * np.maximum(1.0, np.abs(scores))
-    p_fwe = np.where(np.isnan(z), np.nan, (n - np.searchsorted(np.sort(largest), bar, side="left")) / n)
-    family, floor = int(tested.sum()), 1 / n
-    q = bh(p, family=family)
-    skew = np.nan_to_num(columns["skew"])
-    skewed = (np.abs(skew) if tail == "two-sided" else skew) > SKEWED
-    info = {"permutations": n - (not enumerated), "enumerated": bool(enumerated), "tail": tail, "family": family,
-            "min_p": floor, "mc_error": 0.0 if enumerated else float(np.sqrt(alpha * (1 - alpha) / (n - 1))),
-            **bh_resolution(p, q, family=family, floor=floor, alpha=alpha), "skewed": int(skewed.sum())}
-    reasons = {text: int(outside[name].sum()) for name, text in REASONS.items() if outside[name].any()}
-    return Inference(p, p_fwe, q, -z if tail == "negative" else z, skewed, tested, reasons, info)
 
 
 def ranked(X: np.ndarray) -> np.ndarray:

@@ -99,7 +99,7 @@ def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarr
         largest = np.maximum(largest, part.pop("largest"))
         for name, values in part.items():
             columns[name][start:stop] = values
-    return _family(columns, largest, enumerated, tail, alpha)
+    return family_inference(columns, largest, enumerated=enumerated, tail=tail, alpha=alpha)
 
 
 def _source(statistics, n_features, n_labellings):
@@ -149,12 +149,34 @@ def _feature_block(T: np.ndarray, enumerated: bool, tail: str) -> dict[str, np.n
             "rarely": rarely, "flat": flat, "largest": largest}
 
 
-def _family(columns: dict, largest: np.ndarray, enumerated: bool, tail: str, alpha: float) -> Inference:
+def family_inference(columns: dict[str, np.ndarray], largest: np.ndarray, *, enumerated: bool, tail: str, alpha: float,
+                     tolerance: float = TOLERANCE) -> Inference:
+    """Return the inference over a family from what each feature's labellings gave.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray (n_features,)
+        `p`, `z` (standardised observed statistic, signed towards the tail), `skew`, and as 0 or 1 the keys of REASONS.
+    largest : ndarray (n_labellings,)
+        Maximum of the standardised statistic over the family under each labelling.
+    enumerated : bool
+        The labellings are the whole group.
+    tail : str
+        "two-sided" | "positive" | "negative".
+    alpha : float
+        Level for the BH resolution and the Monte Carlo error printed.
+    tolerance : float
+        Share of a statistic within which two are tied.
+
+    Returns
+    -------
+    Inference
+    """
     outside = {name: columns[name].astype(bool) for name in REASONS}
     tested = ~np.logical_or.reduce(list(outside.values()))
     z, p = columns["z"], columns["p"]
     scores = np.abs(z) if tail == "two-sided" else z
-    bar = scores - TOLERANCE * np.maximum(1.0, np.abs(scores))
+    bar = scores - tolerance * np.maximum(1.0, np.abs(scores))
     reached = len(largest) - np.searchsorted(np.sort(largest), bar, side="left")
     p_fwe = np.where(np.isnan(z), np.nan, reached / len(largest))
     q = bh(p, family=int(tested.sum()))

@@ -1,0 +1,26 @@
+"""The LLM judge as a measuring instrument: items, rubrics, providers, the ledger of calls, and validity gates."""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "PROVIDERS": "providers",
+    "RaterSpec": "providers",
+    "make_provider": "providers",
+    "scrub": "secrets",
+    "price": "pricing",
+    "Price": "pricing",
+    "Request": "messages",
+    "Reply": "messages",
+    "ProviderError": "messages",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    # lazy, so that the schema of a judge config can be read without torch or a vendor's SDK
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
