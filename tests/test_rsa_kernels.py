@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cogneuro_sae.rsa import kernels
-from cogneuro_sae.rsa.kernels import ProfileLayout, correlate
+from cogneuro_sae.rsa.class_means import class_means
+from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
 from cogneuro_sae.rsa.pairs import PairSums, cross_item_pairs, grouped_sum
 from cogneuro_sae.rsa.pooled_classes import PooledClasses
@@ -81,31 +82,71 @@ def test_grouped_sums(edges):
     np.testing.assert_allclose(grouped_sum(values, np.array(edges)), np.stack([values[:, p].sum(1) for p in parts], 1))
 
 
-@pytest.mark.parametrize("lengths, anchor", [([9] * 8, None), ([9, 14, 8, 11, 10, 9, 20, 13], None),
-                                             ([9, 14, 8, 11, 10, 9, 20, 13], [0, 3, 1, 2, 0, 0, 5, 2])])
-@pytest.mark.parametrize("cache", [1e2, 1e5, 1e8])
-def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(lengths, anchor, cache, monkeypatch):
-    monkeypatch.setattr(kernels, "CACHE", cache)
-    rng = np.random.default_rng(5)
-    offsets = np.r_[0, np.cumsum(lengths)]
+LAYOUTS = [([9] * 8, None), ([9, 14, 8, 11, 10, 9, 20, 13], None),
+           ([9, 14, 8, 11, 10, 9, 20, 13], [0, 3, 1, 2, 0, 0, 5, 2])]
+
+
+def gappy(lengths, anchor, seed=5):
+    """Six features of eight stimuli: silent, constant, one active token; and plain Pearson r, NaN where not valid."""
+    rng, offsets = np.random.default_rng(seed), np.r_[0, np.cumsum(lengths)]
     block = (rng.random((offsets[-1], 6)) * (rng.random((offsets[-1], 6)) < 0.7)).astype(np.float32)
     block[:, 1] = 0
     block[offsets[2]:offsets[3], 2] = 0.1       # constant
     block[offsets[3]:offsets[4], 3] = 0
     block[offsets[3], 3] = 2.0                  # one active token
-    first, second = np.triu_indices(8, 1)
-    layout = ProfileLayout(offsets, first, second, anchor=None if anchor is None else np.array(anchor))
-    found = [(part.start, part.stop, part.r, part.valid) for part in correlate(block, layout, min_common=6, min_active=2)]
-    assert [start for start, *_ in found] == [0, *(stop for _, stop, *_ in found[:-1])] and found[-1][1] == 6
-    r, valid = (np.concatenate([part[n] for part in found]) for n in (2, 3))
-    shift = np.zeros(8, int) if anchor is None else np.array(anchor)
-    for f, (i, j) in ((f, pair) for f in range(6) for pair in zip(first, second)):
+    block[:offsets[6], 4] = 0                   # silent in all but two
+    shift, wanted = np.zeros(8, int) if anchor is None else np.array(anchor), np.full((6, 8, 8), np.nan)
+    for f, i, j in np.ndindex(6, 8, 8):
         low, high = max(-shift[i], -shift[j]), min(lengths[i] - shift[i], lengths[j] - shift[j])
         a, b = (block[offsets[k] + shift[k] + low:offsets[k] + shift[k] + high, f].astype(float) for k in (i, j))
-        fine = len(a) >= 6 and min((a != 0).sum(), (b != 0).sum()) >= 2 and np.ptp(a) > 0 and np.ptp(b) > 0
-        place = np.flatnonzero((first == i) & (second == j))[0]
-        assert valid[f, place] == fine
-        assert r[f, place] == pytest.approx(np.corrcoef(a, b)[0, 1] if fine else 0.0, abs=1e-12)
+        if i != j and len(a) >= 6 and min((a != 0).sum(), (b != 0).sum()) >= 2 and np.ptp(a) > 0 and np.ptp(b) > 0:
+            wanted[f, i, j] = np.corrcoef(a, b)[0, 1]
+    layout = ProfileLayout(offsets, anchor=None if anchor is None else shift, min_common=6, min_active=2)
+    return block, layout, wanted
+
+
+@pytest.mark.parametrize("lengths, anchor", LAYOUTS)
+@pytest.mark.parametrize("cache, part", [(1e2, 1e2), (1e2, 1e8), (1e8, 1e3), (1e8, 1e8)])
+@pytest.mark.parametrize("every", [True, False])
+def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(lengths, anchor, cache, part, every,
+                                                                            monkeypatch):
+    monkeypatch.setattr(kernels, "CACHE", cache)
+    monkeypatch.setattr(kernels, "PART", part)
+    block, layout, wanted = gappy(lengths, anchor)
+    found, groups = np.full((6, 8, 8), np.nan), [np.array([5, 0, 2, 7]), np.array([1, 6, 3, 4])]
+    for each in correlation_matrices(block, layout, groups, every=every):
+        assert each.rows.shape[1] == sum(each.sizes) and (each.rows.shape[1] == 8 or not every)
+        for some, r, valid in each.block(slice(0, None), slice(0, None)):
+            for f, rows, ok, values, pairs in zip(each.features[some], each.rows[some], each.valid[some], r,
+                                                  [None] * len(r) if valid is None else valid):
+                known = np.outer(ok, ok) > 0 if pairs is None else pairs > 0
+                known &= ~np.eye(len(rows), dtype=bool)
+                assert (values[~known] == 0).all()
+                found[f][np.ix_(rows, rows)] = np.where(known, values, np.nan)
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("lengths, anchor", LAYOUTS)
+@pytest.mark.parametrize("item", [np.arange(8), np.array([0, 0, 1, 1, 2, 3, 3, 2])])
+@pytest.mark.parametrize("at_once", [2, 64])
+def test_class_means_from_products_equal_means_of_fisher_z(lengths, anchor, item, at_once, monkeypatch):
+    monkeypatch.setattr("cogneuro_sae.rsa.class_means.AT_ONCE", at_once)
+    block, layout, r = gappy(lengths, anchor, seed=6)
+    y, came = np.array([1, 0, 1, 0, 1, 1, 0, 0]), 0
+    z = np.where(item[:, None] == item, np.nan, np.arctanh(np.clip(r, -0.6, 0.6)))
+    for part in correlation_matrices(block, layout, [np.flatnonzero(y == 1), np.flatnonzero(y == 0)]):
+        means = class_means(part, y, item, clip=0.6)
+        for place, f in enumerate(part.features):
+            came += 1
+            for found, (one, other) in zip((means.aa, means.ab, means.bb), ((1, 1), (1, 0), (0, 0))):
+                pairs = z[f][np.ix_(y == one, y == other)]
+                plain = np.nanmean(pairs) if np.isfinite(pairs).any() else np.nan
+                np.testing.assert_allclose(found[place], plain, rtol=1e-12, atol=1e-14)
+            known = np.isfinite(z[f]).any(axis=1)
+            np.testing.assert_array_equal(means.valid[place], known)
+            assert means.gaps[place] == (not known.all())
+            assert list(means.n_valid[place]) == [len(set(item[known & (y == side)])) for side in (1, 0)]
+    assert came >= 4
 
 
 def with_far(rng, n=30):

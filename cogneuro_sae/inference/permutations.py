@@ -52,7 +52,7 @@ class Inference(NamedTuple):
 
 def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarray], *, enumerated: bool,
                           n_features: int | None = None, n_labellings: int | None = None, tail: str = "two-sided",
-                          alpha: float = 0.05, budget: int = 2**24) -> Inference:
+                          alpha: float = 0.05, budget: int = 2**24, rounding: float = 0.0) -> Inference:
     """Test each feature and the family from its statistic under every labelling.
 
     With T_g the statistic under labelling g (g = 0 the observed one, through the same kernel): p = #{T_g >= T_0} over
@@ -78,6 +78,9 @@ def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarr
         Level for the BH resolution and the Monte Carlo error printed.
     budget : int
         Bytes that a block of statistics may take.
+    rounding : float
+        Error of the statistics in units of their sd over labellings, when computed in single precision: closer ones
+        are tied.
 
     Returns
     -------
@@ -95,11 +98,12 @@ def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarr
     step = max(1, int(budget // (8 * 6 * n_labellings)))
     for start in range(0, n_features, step):
         stop = min(start + step, n_features)
-        part = _feature_block(np.asarray(block(start, stop), np.float64), enumerated, tail)
+        part = _feature_block(np.asarray(block(start, stop), np.float64), enumerated, tail, rounding)
         largest = np.maximum(largest, part.pop("largest"))
         for name, values in part.items():
             columns[name][start:stop] = values
-    return family_inference(columns, largest, enumerated=enumerated, tail=tail, alpha=alpha)
+    return family_inference(columns, largest, enumerated=enumerated, tail=tail, alpha=alpha,
+                            tolerance=max(TOLERANCE, rounding))
 
 
 def _source(statistics, n_features, n_labellings):
@@ -115,25 +119,25 @@ def _source(statistics, n_features, n_labellings):
     return statistics, n_features, n_labellings
 
 
-def _feature_block(T: np.ndarray, enumerated: bool, tail: str) -> dict[str, np.ndarray]:
+def _feature_block(T: np.ndarray, enumerated: bool, tail: str, rounding: float) -> dict[str, np.ndarray]:
     """p, standardised observed score, skew and family membership of a block, and the block's maximum per labelling."""
     signed = -T if tail == "negative" else T
     valid = None if np.isfinite(signed.sum(axis=0)).all() else np.isfinite(signed)   # None: nothing is missing
     n_valid = np.full(T.shape[1], len(T)) if valid is None else valid.sum(axis=0)
     observed = np.ones(T.shape[1], bool) if valid is None else valid[0]
     compared = np.abs(signed) if tail == "two-sided" else signed
-    bar = compared[0] - TOLERANCE * np.maximum(1.0, np.abs(compared[0]))
     filled = signed if valid is None else np.where(valid, signed, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = np.where(observed, (compared >= bar).sum(axis=0) / n_valid, np.nan)
         scale = np.maximum(filled.max(axis=0), -filled.min(axis=0))
         away = filled - filled.sum(axis=0) / n_valid
         if valid is not None:
             away[~valid] = 0.0
         square = away * away
         sd = np.sqrt(square.sum(axis=0) / n_valid)
+        tie = np.maximum(TOLERANCE * np.maximum(1.0, np.abs(compared[0])), rounding * sd)
+        p = np.where(observed, (compared >= compared[0] - tie).sum(axis=0) / n_valid, np.nan)
         skew = np.einsum("ij,ij->j", square, away) / n_valid / sd**3
-        flat = ~(sd > FLAT * scale)
+        flat = ~(sd > max(FLAT, rounding / 50) * scale)
         z = np.divide(away, sd, out=away)
     # P_valid / P leaves the observed labelling out of a sample, but counts it in an enumerated group
     share = n_valid / len(T) if enumerated else (n_valid - observed) / (len(T) - 1)

@@ -1,75 +1,168 @@
-"""Profile correlations of many features and pairs by batched matrix products, in chunks that stay in the cache."""
+"""Profile correlations of many features by batched matrix products, in chunks that stay in the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-CACHE = 3e6   # bytes that the arrays of one chunk may take; larger ones fall out of the processor's cache and are slower
+CACHE = 1e6   # bytes of correlations at a time; larger arrays fall out of the processor's cache and are slower
+STRIP = 64    # tokens moved at a time: more of them do not stay in the cache
+PART = 1e7    # bytes of profiles prepared at a time
 ROUNDING = 1e-28  # share of a profile's sum of squares that rounding leaves of a constant one
 FLAT = 1e-12  # share of a profile's variance below which it counts as constant within the common tokens
 
 
 class ProfileLayout:
-    """Where the tokens of stimuli stand, and which sums a list of pairs needs; made once for all features.
+    """Where the tokens of stimuli stand; made once for all features.
 
     Parameters
     ----------
     offsets : ndarray (n_stimuli + 1,) int64
         Where each stimulus starts among the packed tokens.
-    first, second : ndarray (n_pairs,) int64
-        Stimuli of each pair.
     anchor : ndarray (n_stimuli,) int64, optional
         Token of each stimulus that stands at position 0; default its first.
+    min_common, min_active : int
+        Validity of a pair: common tokens, and common tokens at which each profile is not 0.
     """
 
-    def __init__(self, offsets: np.ndarray, first: np.ndarray, second: np.ndarray, *, anchor: np.ndarray | None = None):
+    def __init__(self, offsets: np.ndarray, *, anchor: np.ndarray | None = None, min_common: int = 8,
+                 min_active: int = 2):
         import torch
 
-        counts = np.diff(offsets)
+        self.offsets = np.asarray(offsets, np.int64)
+        counts = np.diff(self.offsets)
         start = np.zeros(len(counts), np.int64) if anchor is None else -np.asarray(anchor, np.int64)
-        start = start - start.min()
-        self.n, self.width = len(counts), int((start + counts).max())
+        start = start - start.min(initial=0)
+        self.n, self.width = len(counts), int((start + counts).max(initial=0))
         row = np.repeat(np.arange(self.n), counts)
-        position = np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], counts) + start[row]
+        position = np.arange(int(self.offsets[-1])) - np.repeat(self.offsets[:-1], counts) + start[row]
         present = np.zeros((self.n, self.width))
         present[row, position] = 1.0
         self.full = bool(present.all())
-        common = (present @ present.T)[first, second]
         masks, which = np.unique(present, axis=0, return_inverse=True)
-        which = which.reshape(-1)
-        self.place, self.present, self.masks = (torch.from_numpy(np.ascontiguousarray(each)) for each in
-                                                (row * self.width + position, present, masks.T))
-        # each profile's sums over the tokens that the other one of the pair has
-        self.over_second = torch.from_numpy(first * len(masks) + which[second])
-        self.over_first = torch.from_numpy(second * len(masks) + which[first])
-        self.first, self.second, self.pair = (torch.from_numpy(np.ascontiguousarray(each, np.int64)) for each in
-                                              (first, second, first * self.n + second))
-        self.n_common, self.n_tokens = torch.from_numpy(common), torch.from_numpy(np.maximum(counts, 1).astype(float))
+        self.which, self.n_tokens = which.reshape(-1), np.maximum(counts, 1).astype(float)
+        self.masks, self.common = torch.from_numpy(masks.T.copy()), torch.from_numpy(masks @ masks.T)
+        self.place = torch.from_numpy(row * self.width + position)
+        self.min_common, self.min_active = min_common, min_active
+        self.kept: dict[tuple, object] = {}
 
-    @property
-    def step(self) -> int:
-        """How many features make a chunk."""
-        values = 3 * self.n * self.width + self.n**2 + (3 if self.full else 10) * len(self.pair)
-        return max(1, int(CACHE // (8 * values)))
+    def active(self, block: np.ndarray) -> np.ndarray:
+        """Count the tokens of each stimulus at which features are not 0.
+
+        Parameters
+        ----------
+        block : ndarray (n_tokens, n_features)
+            Token-level features, stimuli end to end.
+
+        Returns
+        -------
+        ndarray (n_stimuli, n_features) int64
+        """
+        out = np.zeros((self.n, block.shape[1]), np.int64)
+        for row, (low, high) in enumerate(zip(self.offsets[:-1], self.offsets[1:])):
+            for start in range(low, high, 255):       # bytes are summed in runs that cannot overflow
+                on = block[start:min(start + 255, high)] != 0
+                out[row] += np.add.reduce(on.view(np.uint8), axis=0, dtype=np.uint8)
+        return out
+
+    def room(self, name: str, shape: tuple[int, ...], *, dtype=None):
+        """An uninitialised tensor in memory that the next caller of the same name gets again: fresh pages cost more
+        than the arithmetic.
+
+        Parameters
+        ----------
+        name : str
+            Whose memory.
+        shape : tuple of int
+            Shape wanted.
+        dtype : torch.dtype, optional
+            Default float64.
+        """
+        import torch
+
+        key, size = (name, dtype), int(np.prod(shape))
+        if key not in self.kept or len(self.kept[key]) < size:
+            self.kept[key] = torch.empty(size, dtype=dtype or torch.float64)
+        return self.kept[key][:size].view(shape)
+
+    def step(self, rows: int) -> int:
+        """How many features of `rows` stimuli each are prepared together.
+
+        Parameters
+        ----------
+        rows : int
+            Stimuli per feature.
+        """
+        values = 3 * rows * self.width + self.n * self.width + (0 if self.full else 8 * rows * len(self.common))
+        return max(1, int(PART // (8 * max(values, 1))))
 
 
-class PairCorrelations(NamedTuple):
-    """Correlations of features start to stop: `r` (n, n_pairs), 0 where `valid` (n, n_pairs, 0 or 1) is 0."""
+class Correlations(NamedTuple):
+    """Correlations among some stimuli of some features; a block of them is computed when it is asked for.
 
-    start: int
-    stop: int
-    r: np.ndarray
+    Parameters
+    ----------
+    features : ndarray (c,) int64
+        Columns of the block of features.
+    rows : ndarray (c, m) int64
+        The stimuli, group after group; a feature with fewer active ones is filled up with inactive ones.
+    sizes : tuple of int
+        How many of the m belong to each group.
+    profiles : tuple of Tensor (c, m, ...)
+        What `between` needs of the stimuli.
+    between : callable
+        (profiles, slice of rows, slice of columns, layout) -> `r` (c, i, j) float64, 0 where a pair is not valid, and
+        `valid` (c, i, j) float64, or None when a pair is valid as soon as both stimuli are.
+    valid : ndarray (c, m) float64
+        1 for the stimuli that may have a valid pair.
+    layout : ProfileLayout
+        In whose memory a block stands until the next one is asked for.
+    """
+
+    features: np.ndarray
+    rows: np.ndarray
+    sizes: tuple[int, ...]
+    profiles: tuple
+    between: Callable
     valid: np.ndarray
+    layout: ProfileLayout
+
+    def block(self, rows: slice, columns: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+        """Yield correlations, some features at a time; a stimulus with itself is 0 where both slices start at it.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Places among the m.
+
+        Yields
+        ------
+        slice, ndarray (f, i, j) float64, ndarray (f, i, j) float64 or None
+            Features among the c, their `r`, and `valid`.
+        """
+        m = self.rows.shape[1]
+        size = len(range(*rows.indices(m))) * len(range(*columns.indices(m)))
+        step = max(1, int(CACHE // (8 * max(size, 1) * (1 if self.layout.full else 3))))
+        for start in range(0, len(self.features), step):
+            some = slice(start, min(start + step, len(self.features)))
+            r, valid = self.between(tuple(each[some] for each in self.profiles), rows, columns, self.layout)
+            if (rows.start or 0) == (columns.start or 0):
+                for each in (r, valid):
+                    if each is not None:
+                        each.diagonal(dim1=1, dim2=2).zero_()
+            yield some, r.numpy(), None if valid is None else valid.numpy()
 
 
-def correlate(block: np.ndarray, layout: ProfileLayout, *, min_common: int, min_active: int) -> Iterator[PairCorrelations]:
+def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Sequence[np.ndarray], *,
+                         active: np.ndarray | None = None, features: np.ndarray | None = None,
+                         every: bool = False) -> Iterator[Correlations]:
     """Yield the Pearson correlations of token profiles over common tokens, some features at a time, in double precision.
 
     With x less its stimulus's mean, and sums over the common tokens of the pair:
     r = (sum xy - sum x sum y / n) / sqrt((sum x^2 - (sum x)^2 / n)(sum y^2 - (sum y)^2 / n)).
+    Stimuli with too few active tokens have no valid pair; features with as many others come together.
 
     Parameters
     ----------
@@ -77,58 +170,128 @@ def correlate(block: np.ndarray, layout: ProfileLayout, *, min_common: int, min_
         Token-level features, stimuli end to end, any unit.
     layout : ProfileLayout
         Of the same stimuli.
-    min_common, min_active : int
-        Validity of a pair: common tokens, and common tokens at which each profile is not 0.
+    groups : sequence of ndarray of int
+        Stimuli in the order wanted, such as the two classes.
+    active : ndarray (n_stimuli, n_features) int64, optional
+        From `layout.active`, when counted before.
+    features : ndarray of int, optional
+        Columns wanted; default all.
+    every : bool
+        All stimuli of the groups in their order, also those without an active token.
 
     Yields
     ------
-    PairCorrelations
+    Correlations
+        Features with fewer than two active stimuli never come.
     """
     import torch
 
-    enough = ((layout.n_common >= min_common) & (layout.n_common > 0)).double()
-    make = _over_all_tokens if layout.full else _over_common_tokens
-    for start in range(0, block.shape[1], layout.step):
-        stop = min(start + layout.step, block.shape[1])
-        packed = torch.from_numpy(np.ascontiguousarray(np.asarray(block[:, start:stop]).T, np.float64))
-        r, valid = make(packed, layout, min_active)
-        valid *= enough
-        yield PairCorrelations(start, stop, r.clamp_(-1, 1).mul_(valid).numpy(), valid.numpy())
+    enough = (layout.active(block) if active is None else active) >= layout.min_active
+    wanted = np.arange(block.shape[1]) if features is None else np.asarray(features, np.int64)
+    sizes = np.stack([enough[np.ix_(group, wanted)].sum(axis=0) for group in groups])
+    live = np.flatnonzero(sizes.sum(axis=0) >= 2)
+    live = live[np.argsort(sizes[:, live].sum(axis=0), kind="stable")]
+    wanted, sizes = wanted[live], sizes[:, live]
+    if every:
+        sizes[:] = np.array([[len(group)] for group in groups])
+    packed = _turned(block)
+    prepare, between = (_full_profiles, _full_block) if layout.full else (_partial_profiles, _partial_block)
+    start = 0
+    while start < len(wanted):
+        stop = min(start + layout.step(int(sizes[:, start].sum())), len(wanted))
+        chunk, most = wanted[start:stop], sizes[:, start:stop].max(axis=1)
+        tokens = torch.index_select(packed, 0, torch.from_numpy(chunk), out=layout.room(
+            "tokens", (len(chunk), packed.shape[1]), dtype=packed.dtype))
+        if not layout.full:
+            padded = layout.room("padded", (len(chunk), layout.n * layout.width), dtype=packed.dtype).zero_()
+            tokens = padded.index_copy_(1, layout.place, tokens)
+        rows = np.concatenate([_first_rows(enough, group, chunk, size) for group, size in zip(groups, most)], axis=1)
+        profiles, valid = prepare(tokens, rows, enough[rows, chunk[:, None]], layout)
+        yield Correlations(chunk, rows, tuple(int(size) for size in most), profiles, between, valid.numpy(), layout)
+        start = stop
 
 
-def _over_all_tokens(packed, layout: ProfileLayout, min_active: int):
+def _turned(block: np.ndarray):
+    """The features' values one feature after another, (n_features, n_tokens), moved strip by strip."""
+    import torch
+
+    values = torch.from_numpy(np.ascontiguousarray(block)).t()
+    out = torch.empty(values.shape, dtype=values.dtype)
+    for start in range(0, len(block), STRIP):
+        out[:, start:start + STRIP] = values[:, start:start + STRIP]
+    return out
+
+
+def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, size: int) -> np.ndarray:
+    """The first `size` stimuli of a group, active ones first: (c, size)."""
+    if size == len(group):
+        return np.broadcast_to(group, (len(features), size))
+    return group[np.argsort(~enough[np.ix_(group, features)], axis=0, kind="stable")[:size]].T
+
+
+def _gathered(tokens, rows: np.ndarray, layout: ProfileLayout):
+    """Zero-padded profiles of the chosen stimuli: (c, m, width) float64."""
+    import torch
+
+    flat = torch.from_numpy((np.arange(len(rows))[:, None] * layout.n + rows).reshape(-1))
+    chosen = torch.index_select(tokens.view(-1, layout.width), 0, flat, out=layout.room(
+        "chosen", (len(flat), layout.width), dtype=tokens.dtype))
+    return layout.room("profiles", (*rows.shape, layout.width)).copy_(chosen.view(*rows.shape, layout.width))
+
+
+def _full_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: ProfileLayout):
     """All stimuli have the same tokens: rows of norm 1, whose products are the correlations."""
     import torch
 
-    x = packed.view(len(packed), layout.n, layout.width)
-    active, floor = (x != 0).sum(2), ROUNDING * (x * x).sum(2)
-    x = x - x.mean(2, keepdim=True)
-    size = (x * x).sum(2)
-    ok = ((active >= min_active) & (size > floor)).double()
-    x *= (ok / torch.where(size > 0, size, 1.0).sqrt())[:, :, None]
-    r = torch.bmm(x, x.transpose(1, 2)).view(len(x), -1).index_select(1, layout.pair)
-    return r, ok.index_select(1, layout.first) * ok.index_select(1, layout.second)
+    x = _gathered(tokens, rows, layout)
+    floor = ROUNDING * torch.linalg.vecdot(x, x)
+    x -= x.mean(2, keepdim=True)
+    size = torch.linalg.vecdot(x, x)
+    ok = (size > floor) & torch.from_numpy(enough & (layout.width >= layout.min_common))
+    x *= torch.where(ok, size, torch.inf).rsqrt()[:, :, None]
+    return (x,), ok.double()
 
 
-def _over_common_tokens(packed, layout: ProfileLayout, min_active: int):
-    """Stimuli of unequal length: products of zero-padded rows, less what the pair's own means take away."""
+def _full_block(profiles: tuple, rows: slice, columns: slice, layout: ProfileLayout):
     import torch
 
-    shape = (len(packed), layout.n, layout.width)
-    x = torch.zeros(shape[0], layout.n * layout.width, dtype=torch.float64).index_copy_(1, layout.place, packed).view(shape)
-    active = ((x != 0).double() @ layout.masks).view(len(x), -1)
-    x = (x - (x.sum(2) / layout.n_tokens)[:, :, None]) * layout.present
+    one, other = profiles[0][:, rows], profiles[0][:, columns]
+    room = layout.room("r", (len(one), one.shape[1], other.shape[1]))
+    return torch.bmm(one, other.transpose(1, 2), out=room), None
+
+
+def _partial_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: ProfileLayout):
+    """Stimuli of unequal length: sums over the tokens that each row shares with each set of tokens there is."""
+    import torch
+
+    x = _gathered(tokens, rows, layout)
+    which = torch.from_numpy(layout.which[rows])
+    active = (x != 0).double() @ layout.masks
+    x -= (x.sum(2) / torch.from_numpy(layout.n_tokens[rows]))[:, :, None]
+    x *= layout.masks.t()[which]
     squares = x * x
-    sums, squares, floor = (x @ layout.masks).view(len(x), -1), (squares @ layout.masks).view(len(x), -1), \
-        FLAT * squares.sum(2)
-    r = torch.bmm(x, x.transpose(1, 2)).view(len(x), -1).index_select(1, layout.pair)
-    valid, spread, means = True, 1.0, None
-    for over, rows in ((layout.over_second, layout.first), (layout.over_first, layout.second)):
-        total = sums.index_select(1, over)
-        variance = squares.index_select(1, over).addcdiv_(total * total, layout.n_common.clamp(min=1), value=-1)
-        valid = (variance > floor.index_select(1, rows)) & (variance > 0) & valid
-        valid &= active.index_select(1, over) >= min_active
-        spread, means = variance * spread, total if means is None else means * total
-    r = r.addcdiv_(means, layout.n_common.clamp(min=1), value=-1)
-    valid = valid.double()
-    return r / torch.where(valid > 0, spread, 1.0).sqrt_(), valid
+    common = layout.common[which]                                   # (c, m, n_masks)
+    sums, n = x @ layout.masks, common.clamp(min=1)
+    variance = (squares @ layout.masks).addcdiv_(sums * sums, n, value=-1)
+    ok = (variance > FLAT * squares.sum(2, keepdim=True)) & (variance > 0)
+    ok &= (active >= layout.min_active) & (common >= max(layout.min_common, 1))
+    scale = torch.where(ok, variance, torch.inf).rsqrt()
+    masks = torch.eye(len(layout.common), dtype=torch.float64)[which]
+    return (x, scale, sums * scale / n.sqrt(), masks), ok.any(2).double()
+
+
+def _partial_block(profiles: tuple, rows: slice, columns: slice, layout: ProfileLayout):
+    """Products of zero-padded rows, less what the pair's own means take away, over the pair's own deviations."""
+    import torch
+
+    (x, scale, shift, masks), (x2, scale2, shift2, masks2) = ([each[:, part] for each in profiles]
+                                                              for part in (rows, columns))
+    shape = (len(x), x.shape[1], x2.shape[1])
+    size, r, means = (torch.bmm(a, b.transpose(1, 2), out=layout.room(name, shape)) for name, a, b in
+                      (("size", scale, masks2), ("r", x, x2), ("means", shift, masks2)))
+    size *= torch.bmm(masks, scale2.transpose(1, 2), out=layout.room("other", shape))
+    means *= torch.bmm(masks, shift2.transpose(1, 2), out=layout.room("other", shape))
+    r *= size
+    r -= means
+    valid = means.copy_(size > 0)
+    return r.mul_(valid), valid

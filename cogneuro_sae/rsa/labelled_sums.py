@@ -15,6 +15,7 @@ import numpy as np
 from cogneuro_sae.rsa.pairs import grouped_sum
 
 KEPT = 2e8      # bytes of products of labels that may be kept
+LARGE = 2e5     # labellings times pairs above which values in single precision are multiplied in it
 EXACT = 2**24   # integers below are exact in single precision, and so are their sums
 
 
@@ -52,6 +53,7 @@ class LabelledPairs:
         self.sign = (own[first] * own[second])[self.order]
         self.incidence = np.zeros((len(first), len(place)))             # of pairs and units, with the cells' signs
         self.kept: dict[tuple, np.ndarray] = {}
+        self.single = len(labels) * len(self.edges) > LARGE
         every = np.arange(len(first))
         np.add.at(self.incidence, (every, unit[first]), own[first])
         np.add.at(self.incidence, (every, unit[second]), own[second])
@@ -61,7 +63,7 @@ class LabelledPairs:
 
         Parameters
         ----------
-        values : ndarray (n_features, n_cell_pairs) float64
+        values : ndarray (n_features, n_cell_pairs) float64 or float32
             Values of the pairs; missing ones are 0.
         rows : slice
             Labellings.
@@ -72,10 +74,10 @@ class LabelledPairs:
         -------
         Sums
         """
-        kind = np.float32 if exact else np.float64
+        kind = np.float32 if exact or self.single and values.dtype == np.float32 else np.float64
         units = self.units[rows]
         both = self._products(rows, kind)
-        joined = values[:, self.order] * self.sign
+        joined = values[:, self.order] * self.sign.astype(values.dtype)
         joined = grouped_sum(joined, self.edges)
         q = (both @ joined.astype(kind, copy=False).T).astype(np.float64)
         linear = units @ (values @ self.incidence).T

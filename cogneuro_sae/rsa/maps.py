@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
 
 from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.feature_map import FeatureMap
-from cogneuro_sae.inference import (CellTable, cell_labels, cell_table, check_tail, design_rows, group_means,
-                                    labellings,
-                                    larger_p, permutation_inference, require_resolvable)
-from cogneuro_sae.rsa.labelled_sums import LabelledPairs
-from cogneuro_sae.rsa.labelled_models import ModelLabels, cell_model, model_labellings
-from cogneuro_sae.rsa.pairs import Pairs, cross_item_pairs, sum_pairs
-from cogneuro_sae.rsa.pooled import POOLED_FITS, PooledSource, quadratic_statistic, refuse_on_scalars
-from cogneuro_sae.rsa.pooled_classes import PooledClasses
+from cogneuro_sae.inference import (cell_labels, cell_table, check_tail, design_rows, labellings, larger_p,
+                                    permutation_inference, require_resolvable)
+from cogneuro_sae.rsa.jobs import Job
+from cogneuro_sae.rsa.labelled_models import cell_model, model_labellings
+from cogneuro_sae.rsa.pairs import cross_item_pairs
+from cogneuro_sae.rsa.pooled import POOLED_FITS, refuse_on_scalars
 from cogneuro_sae.rsa.sources import SourceOptions, open_source
-from cogneuro_sae.rsa.statistics import CLASS_SCORES, class_statistic, model_statistic, valid_items
+from cogneuro_sae.rsa.statistics import CLASS_SCORES
 
 RSA_SCORES = (*CLASS_SCORES, "model")
-CLIP = 0.999
-BLOCK = 1.5e8
 
 
 def rsa_map(given, design, *, score: str = "discriminative", variant: str = "profile", through=None,
@@ -112,87 +106,6 @@ def _check(score, variant, method, model, tail) -> None:
         raise InputError("score model needs a model RDM", do='give model="categorical", a matrix or RDMs')
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """Everything a block of features needs, and where its observed results go."""
-
-    source: object
-    pairs: Pairs
-    table: CellTable
-    settings: SimpleNamespace
-    labels: np.ndarray | None
-    models: ModelLabels | None
-    rows: np.ndarray
-    found: dict = field(default_factory=dict)
-
-    @cached_property
-    def labelled(self) -> LabelledPairs:
-        return LabelledPairs(self.labels, self.pairs.cell_first, self.pairs.cell_second)
-
-    @cached_property
-    def classes(self) -> PooledClasses | None:
-        scalar = isinstance(self.source, PooledSource) and self.models is None
-        return PooledClasses(self.labels, self.table.item) if scalar and self.source.complete else None
-
-    @property
-    def n_labellings(self) -> int:
-        return len(self.labels) if self.labels is not None else self.models.n_labellings
-
-    def __call__(self, start: int, stop: int) -> np.ndarray:
-        out = np.empty((self.n_labellings, stop - start))
-        wide = 6 * (len(self.pairs.first) + len(self.pairs.edges)) if self.classes is None else \
-            3 * (self.n_labellings + len(self.table.item))
-        step = max(1, int(BLOCK // (8 * wide)))
-        for low in range(start, stop, step):
-            high = min(low + step, stop)
-            out[:, low - start:high - start] = self._block(low, high)
-        self.found["value"][start:stop] = out[0]
-        return out
-
-    def _block(self, low: int, high: int) -> np.ndarray:
-        means = group_means(self.source.means(low, high), self.rows)
-        self.found["difference"][low:high] = means[self.table.y == 1].mean(axis=0) - means[self.table.y == 0].mean(axis=0)
-        if self.models is not None and self.settings.method != "corr":
-            return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
-                                       self.settings.method)
-        if self.classes is not None:
-            return self._closed_form(means, low, high)
-        values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
-        out = np.full((self.n_labellings, high - low), np.nan)
-        live = np.flatnonzero(np.isfinite(values).any(axis=1))
-        self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
-        self.found["silent"][low + live] = False
-        if len(live):
-            out[:, live] = self._score(values if len(live) == len(values) else values[live], low + live)
-        return out
-
-    def _closed_form(self, means: np.ndarray, low: int, high: int) -> np.ndarray:
-        out = self.classes.categorical(means)
-        constant = np.isnan(out).all(axis=0)
-        self.found["silent"][low:high] = False
-        self.found["n_valid"][low + np.flatnonzero(constant)] = 0
-        return out
-
-    def _score(self, values: np.ndarray, features: np.ndarray) -> np.ndarray:
-        sums = sum_pairs(self._similarity(values), self.pairs)
-        observed = self.table.y[None] if self.labels is None else self.labels[:1]
-        self.found["n_valid"][features] = valid_items(sums.cell_valid, self.pairs.item, observed)[:, 0].T
-        if self.models is None:
-            return class_statistic(sums, self.pairs, self.labels, self.settings.score,
-                                   min_items=self.settings.min_items, labelled=self.labelled)
-        return model_statistic(sums, self.pairs, self.models.pairs, self.n_labellings, labels=self.models.sides,
-                               min_items=self.settings.min_items)
-
-    def _similarity(self, values: np.ndarray) -> np.ndarray:
-        if self.models is not None:
-            return 1 - values if self.source.correlation else values
-        if self.source.correlation:
-            return np.arctanh(np.clip(values, -CLIP, CLIP))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.nansum(values, axis=1, keepdims=True) / np.isfinite(values).sum(axis=1, keepdims=True)
-            return -values / np.where(mean > 0, mean, np.nan)
-
-
 def _one_part(given, design, settings) -> tuple[FeatureMap, np.ndarray | None]:
     table = cell_table(design)
     if settings.score in ("discriminative", "coherence") and is_interaction(design):
@@ -215,12 +128,13 @@ def _one_part(given, design, settings) -> tuple[FeatureMap, np.ndarray | None]:
         job(0, source.n_features)
     else:
         inferred = permutation_inference(job, enumerated=drawn.enumerated, n_features=source.n_features,
-                                         n_labellings=job.n_labellings, tail=settings.tail, alpha=settings.alpha)
+                                         n_labellings=job.n_labellings, tail=settings.tail, alpha=settings.alpha,
+                                         rounding=job.rounding)
         info |= {**inferred.info, "seed": drawn.seed}
     return _as_map(job, settings, info, inferred), None if inferred is None else inferred.standardised
 
 
-def _job(source, rows, design, table, settings, drawn, n_given) -> _Job:
+def _job(source, rows, design, table, settings, drawn, n_given) -> Job:
     pairs = cross_item_pairs(rows, table.item)
     scheme, F = design.scheme, source.n_features
     values = None if drawn is None else drawn.values
@@ -235,10 +149,10 @@ def _job(source, rows, design, table, settings, drawn, n_given) -> _Job:
         if (labels.sum(axis=1) != labels[0].sum()).any():
             raise InputError("the items hold unequal numbers of cells on the two sides, so labels cannot change places",
                              do="run without permutations, or contrast one condition with one")
-    return _Job(source, pairs, table, settings, labels, models, rows, found)
+    return Job(source, pairs, table, settings, labels, models, rows, found)
 
 
-def _as_map(job: _Job, settings, info: dict, inferred) -> FeatureMap:
+def _as_map(job: Job, settings, info: dict, inferred) -> FeatureMap:
     found, y = job.found, job.table.y
     direction = np.sign(found["difference"]).astype(np.int8)
     lost, silent = np.isnan(found["value"]), found["silent"]

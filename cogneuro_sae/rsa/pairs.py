@@ -104,10 +104,26 @@ def sum_pairs(values: np.ndarray, pairs: Pairs) -> PairSums:
     PairSums
     """
     valid = np.isfinite(values)
-    n_features, n_cells = len(values), len(pairs.item)
     total = grouped_sum(np.where(valid, values, 0.0), pairs.edges)
     count = grouped_sum(valid.astype(np.float64), pairs.edges)
-    cell_valid, gaps = np.ones((n_features, n_cells), bool), np.zeros(n_features, bool)
+    return PairSums(total, count, *valid_cells(valid, pairs))
+
+
+def valid_cells(valid: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Say which cells have a row with a valid pair, and whether some row has none.
+
+    Parameters
+    ----------
+    valid : ndarray (n_features, n_pairs) bool
+        Valid pairs.
+    pairs : Pairs
+        The pairs.
+
+    Returns
+    -------
+    ndarray (n_features, n_cells) bool, ndarray (n_features,) bool
+    """
+    cell_valid, gaps = np.ones((len(valid), len(pairs.item)), bool), np.zeros(len(valid), bool)
     holes = np.flatnonzero(~valid.all(axis=1))
     if len(holes):
         every = np.arange(len(pairs.first))
@@ -115,9 +131,9 @@ def sum_pairs(values: np.ndarray, pairs: Pairs) -> PairSums:
         touches[every, pairs.first] = touches[every, pairs.second] = 1.0
         rows = (valid[holes].astype(np.float32) @ touches) > 0.5
         gaps[holes] = ~rows.all(axis=1)
-        for cell in range(n_cells):
+        for cell in range(len(pairs.item)):
             cell_valid[holes, cell] = rows[:, pairs.index == cell].any(axis=1)
-    return PairSums(total, count, cell_valid, gaps)
+    return cell_valid, gaps
 
 
 def grouped_sum(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ directions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cogneuro_sae.inference import group_means
-from cogneuro_sae.rsa.kernels import ProfileLayout, correlate
+from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
 
 QUANTILES = 8
 
@@ -65,12 +66,13 @@ class ProfileSource:
         ndarray (stop - start, n_pairs) float64
             r, NaN where a pair is not valid.
         """
-        block, offsets = np.asarray(self.features.block(start, stop)), self.features.offsets
-        out = np.full((block.shape[1], len(first)), np.nan)
-        live = np.flatnonzero((block != 0).any(axis=0))
-        out[live] = profile_correlations(block[:, live], offsets, first, second, anchor=self.anchor,
-                                         min_common=self.min_common, min_active=self.min_active)
-        return out
+        return _pair_values(np.asarray(self.features.block(start, stop)), self.layout, first, second)
+
+    @cached_property
+    def layout(self) -> ProfileLayout:
+        """Where the tokens of the stimuli stand."""
+        return ProfileLayout(self.features.offsets, anchor=self.anchor, min_common=self.min_common,
+                             min_active=self.min_active)
 
     def means(self, start: int, stop: int) -> np.ndarray:
         """Mean over each stimulus's tokens.
@@ -169,7 +171,24 @@ def token_means(features, start: int, stop: int) -> np.ndarray:
     ndarray (n_stimuli, stop - start) float64
         Raw units; 0 for a stimulus without tokens.
     """
-    block, offsets = np.asarray(features.block(start, stop)), features.offsets
+    return mean_tokens(np.asarray(features.block(start, stop)), features.offsets)
+
+
+def mean_tokens(block: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Mean of each stimulus's tokens.
+
+    Parameters
+    ----------
+    block : ndarray (n_tokens, n_features)
+        Token-level features, stimuli end to end.
+    offsets : ndarray (n_stimuli + 1,) int64
+        Where each stimulus starts.
+
+    Returns
+    -------
+    ndarray (n_stimuli, n_features) float64
+        Raw units; 0 for a stimulus without tokens.
+    """
     counts = np.diff(offsets)
     filled = np.flatnonzero(counts)
     out = np.zeros((len(counts), block.shape[1]))
@@ -199,9 +218,16 @@ def profile_correlations(block: np.ndarray, offsets: np.ndarray, first: np.ndarr
     ndarray (n_features, n_pairs) float64
         r; NaN where too few tokens are common or active, or a profile is constant within the common tokens.
     """
-    block = np.asarray(block)
-    layout = ProfileLayout(np.asarray(offsets), np.asarray(first), np.asarray(second), anchor=anchor)
-    out = np.empty((block.shape[1], len(first)))
-    for part in correlate(block, layout, min_common=min_common, min_active=min_active):
-        out[part.start:part.stop] = np.where(part.valid > 0, part.r, np.nan)
+    layout = ProfileLayout(np.asarray(offsets), anchor=anchor, min_common=min_common, min_active=min_active)
+    return _pair_values(np.asarray(block), layout, np.asarray(first), np.asarray(second))
+
+
+def _pair_values(block: np.ndarray, layout: ProfileLayout, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    out = np.full((block.shape[1], len(first)), np.nan)
+    pair, rows = first * layout.n + second, slice(0, None)
+    for part in correlation_matrices(block, layout, [np.arange(layout.n)], every=True):
+        for some, r, valid in part.block(rows, rows):
+            ok = part.valid[some]
+            known = ok[:, first] * ok[:, second] if valid is None else valid.reshape(len(r), -1)[:, pair]
+            out[part.features[some]] = np.where(known > 0, np.clip(r.reshape(len(r), -1)[:, pair], -1, 1), np.nan)
     return out

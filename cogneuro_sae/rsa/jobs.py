@@ -1,0 +1,183 @@
+"""Blocks of features of an RSA map: what is observed goes into columns, what every labelling gives is returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
+
+import numpy as np
+
+from cogneuro_sae.inference import CellTable, group_means
+from cogneuro_sae.rsa.class_means import class_means
+from cogneuro_sae.rsa.kernels import correlation_matrices
+from cogneuro_sae.rsa.labelled_models import ModelLabels
+from cogneuro_sae.rsa.labelled_sums import LabelledPairs
+from cogneuro_sae.rsa.pairs import Pairs, PairSums, sum_pairs
+from cogneuro_sae.rsa.pooled import PooledSource, quadratic_statistic
+from cogneuro_sae.rsa.pooled_classes import PooledClasses
+from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
+from cogneuro_sae.rsa.profile_sums import profile_sums
+from cogneuro_sae.rsa.statistics import CLASS_SCORES, class_statistic, model_statistic, valid_items
+
+CLIP = 0.999
+BLOCK = 1.5e8
+SINGLE = 5e-5   # error of a class score in single precision, in sd over labellings
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything a block of features needs, and where its observed results go.
+
+    Parameters
+    ----------
+    source : object
+        Gives pair values of features (docs of `rsa.profiles`).
+    pairs : Pairs
+        Cross-item pairs of the source's rows.
+    table : CellTable
+        Cells of the design.
+    settings : SimpleNamespace
+        Options of `rsa_map`.
+    labels : ndarray (n_labellings, n_cells) or None
+        Class labels, with a class score.
+    models : ModelLabels or None
+        Model RDMs, with score "model".
+    rows : ndarray (n_rows,) int64
+        Cell of each of the source's rows.
+    found : dict of str to ndarray
+        `value`, `difference`, `silent`, `n_valid` of every feature, filled block by block.
+    """
+
+    source: object
+    pairs: Pairs
+    table: CellTable
+    settings: SimpleNamespace
+    labels: np.ndarray | None
+    models: ModelLabels | None
+    rows: np.ndarray
+    found: dict = field(default_factory=dict)
+
+    @cached_property
+    def labelled(self) -> LabelledPairs:
+        """The cell pairs under all labellings."""
+        return LabelledPairs(self.labels, self.pairs.cell_first, self.pairs.cell_second)
+
+    @cached_property
+    def classes(self) -> PooledClasses | None:
+        """The closed form of two classes of pooled values, where it holds."""
+        scalar = isinstance(self.source, PooledSource) and self.models is None
+        return PooledClasses(self.labels, self.table.item) if scalar and self.source.complete else None
+
+    @property
+    def by_class(self) -> bool:
+        """Whether token profiles are compared by class."""
+        return isinstance(self.source, ProfileSource) and self.models is None
+
+    @property
+    def rounding(self) -> float:
+        """Error of the statistics in sd over labellings."""
+        return SINGLE if self.by_class and self.labelled.single else 0.0
+
+    @property
+    def n_labellings(self) -> int:
+        """How many labellings there are, the observed one included."""
+        return len(self.labels) if self.labels is not None else self.models.n_labellings
+
+    def __call__(self, start: int, stop: int) -> np.ndarray:
+        out = np.empty((self.n_labellings, stop - start))
+        step = max(1, int(BLOCK // (8 * self._width())))
+        for low in range(start, stop, step):
+            high = min(low + step, stop)
+            out[:, low - start:high - start] = self._block(low, high)
+        if not self.by_class:
+            self.found["value"][start:stop] = out[0]
+        return out
+
+    def _width(self) -> float:
+        """Numbers in memory per feature."""
+        if self.classes is not None:
+            return 3 * (self.n_labellings + len(self.table.item))
+        if self.by_class:
+            return 2 * self.source.features.offsets[-1] + (self.n_labellings > 1) * 3 * len(self.pairs.edges)
+        return 6 * (len(self.pairs.first) + len(self.pairs.edges))
+
+    def _block(self, low: int, high: int) -> np.ndarray:
+        if self.by_class:
+            return self._profiles(low, high)
+        means = group_means(self.source.means(low, high), self.rows)
+        self._differ(means, low, high)
+        if self.models is not None and self.settings.method != "corr":
+            return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
+                                       self.settings.method)
+        if self.classes is not None:
+            return self._closed_form(means, low, high)
+        values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
+        out = np.full((self.n_labellings, high - low), np.nan)
+        live = np.flatnonzero(np.isfinite(values).any(axis=1))
+        self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
+        self.found["silent"][low + live] = False
+        if len(live):
+            out[:, live] = self._score(values if len(live) == len(values) else values[live], low + live)
+        return out
+
+    def _closed_form(self, means: np.ndarray, low: int, high: int) -> np.ndarray:
+        out = self.classes.categorical(means)
+        constant = np.isnan(out).all(axis=0)
+        self.found["silent"][low:high] = False
+        self.found["n_valid"][low + np.flatnonzero(constant)] = 0
+        return out
+
+    def _score(self, values: np.ndarray, features: np.ndarray) -> np.ndarray:
+        sums = sum_pairs(self._similarity(values), self.pairs)
+        observed = self.table.y[None] if self.labels is None else self.labels[:1]
+        self.found["n_valid"][features] = valid_items(sums.cell_valid, self.pairs.item, observed)[:, 0].T
+        if self.models is None:
+            return class_statistic(sums, self.pairs, self.labels, self.settings.score,
+                                   min_items=self.settings.min_items, labelled=self.labelled)
+        return model_statistic(sums, self.pairs, self.models.pairs, self.n_labellings, labels=self.models.sides,
+                               min_items=self.settings.min_items)
+
+    def _similarity(self, values: np.ndarray) -> np.ndarray:
+        if self.models is not None:
+            return 1 - values if self.source.correlation else values
+        if self.source.correlation:
+            return np.arctanh(np.clip(values, -CLIP, CLIP))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.nansum(values, axis=1, keepdims=True) / np.isfinite(values).sum(axis=1, keepdims=True)
+            return -values / np.where(mean > 0, mean, np.nan)
+
+    def _profiles(self, low: int, high: int) -> np.ndarray:
+        """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
+        block, layout, settings = np.asarray(self.source.features.block(low, high)), self.source.layout, self.settings
+        self._differ(group_means(mean_tokens(block, layout.offsets), self.rows), low, high)
+        self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
+        y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
+        score, open_ = CLASS_SCORES[settings.score], []
+        for part in correlation_matrices(block, layout, [np.flatnonzero(y == 1), np.flatnonzero(y == 0)], active=active):
+            means = class_means(part, y, item, clip=CLIP)
+            value = score(means.aa, means.ab, means.bb)
+            few = means.gaps & (means.n_valid.min(axis=1) < settings.min_items)
+            self.found["value"][low + part.features] = np.where(few, np.nan, value)
+            self.found["n_valid"][low + part.features] = means.n_valid
+            self.found["silent"][low + part.features] = ~means.valid.any(axis=1)
+            cells = (means.valid @ self._cells) > 0
+            # with fewer valid cells than this no labelling has enough valid items on both sides
+            open_.append(part.features[~(means.gaps & (cells.sum(axis=1) < 2 * settings.min_items))])
+        out = np.full((self.n_labellings, high - low), np.nan)
+        out[0] = self.found["value"][low:high]
+        chosen = np.sort(np.concatenate([np.zeros(0, np.int64), *open_]))
+        if self.n_labellings > 1 and len(chosen):
+            sums = profile_sums(block, layout, self.pairs, chosen, clip=CLIP)
+            out[:, chosen] = class_statistic(sums, self.pairs, self.labels, settings.score,
+                                             min_items=settings.min_items, labelled=self.labelled)
+        return out
+
+    @cached_property
+    def _cells(self) -> np.ndarray:
+        """(n_rows, n_cells) membership."""
+        return np.eye(len(self.table.item), dtype=np.float32)[self.rows]
+
+    def _differ(self, means: np.ndarray, low: int, high: int) -> None:
+        A = self.table.y == 1
+        self.found["difference"][low:high] = means[A].mean(axis=0) - means[~A].mean(axis=0)
