@@ -71,8 +71,21 @@ def test_features_without_enough_valid_cells_are_missing_and_the_others_as_befor
     sums = PairSums(total, count, cell_valid, np.array([False, True, False]))
     found = class_statistic(sums, pairs, labels, "discriminative", min_items=3)
     assert np.isnan(found[:, 1]).all() and np.isfinite(found[:, [0, 2]]).all()
-    alone = class_statistic(PairSums(*(each[[0, 2]] for each in sums)), pairs, labels, "discriminative", min_items=3)
+    alone = class_statistic(sums.some(np.array([0, 2])), pairs, labels, "discriminative", min_items=3)
     np.testing.assert_array_equal(found[:, [0, 2]], alone)
+
+
+@pytest.mark.parametrize("make", [swaps, free])
+def test_counts_from_valid_rows_equal_counts_over_pairs(make):
+    rng = np.random.default_rng(7)
+    labels, rows = make(rng), rng.integers(0, 3, (4, 14)).astype(float)
+    pairs = cross_item_pairs(np.repeat(np.arange(14), 2), ITEM)
+    count = rows[:, pairs.cell_first] * rows[:, pairs.cell_second]
+    sums = PairSums(count * rng.normal(size=count.shape), count, rows > 0, ~(rows == 2).all(axis=1))
+    plain = class_statistic(sums, pairs, labels, "categorical", min_items=2)
+    found = class_statistic(sums._replace(rows=rows), pairs, labels, "categorical", min_items=2)
+    assert np.isfinite(plain).sum() > 20
+    np.testing.assert_allclose(found, plain, rtol=1e-10)
 
 
 @pytest.mark.parametrize("edges", [[0, 1, 2, 3, 4, 5], [0, 2, 4], [0, 1, 4]])

@@ -192,15 +192,16 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     live = np.flatnonzero(sizes.sum(axis=0) >= 2)
     live = live[np.argsort(sizes[:, live].sum(axis=0), kind="stable")]
     wanted, sizes = wanted[live], sizes[:, live]
+    columns, place = np.unique(wanted, return_inverse=True)
     if every:
         sizes[:] = np.array([[len(group)] for group in groups])
-    packed = _turned(block)
+    packed = _turned(np.asarray(block), columns)
     prepare, between = (_full_profiles, _full_block) if layout.full else (_partial_profiles, _partial_block)
     start = 0
     while start < len(wanted):
         stop = min(start + layout.step(int(sizes[:, start].sum())), len(wanted))
         chunk, most = wanted[start:stop], sizes[:, start:stop].max(axis=1)
-        tokens = torch.index_select(packed, 0, torch.from_numpy(chunk), out=layout.room(
+        tokens = torch.index_select(packed, 0, torch.from_numpy(place[start:stop]), out=layout.room(
             "tokens", (len(chunk), packed.shape[1]), dtype=packed.dtype))
         if not layout.full:
             padded = layout.room("padded", (len(chunk), layout.n * layout.width), dtype=packed.dtype).zero_()
@@ -211,14 +212,15 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
         start = stop
 
 
-def _turned(block: np.ndarray):
-    """The features' values one feature after another, (n_features, n_tokens), moved strip by strip."""
+def _turned(block: np.ndarray, columns: np.ndarray):
+    """Some features' values one feature after another, (n_columns, n_tokens), moved strip by strip."""
     import torch
 
-    values = torch.from_numpy(np.ascontiguousarray(block)).t()
-    out = torch.empty(values.shape, dtype=values.dtype)
+    every = len(columns) == block.shape[1]
+    out = torch.empty((len(columns), len(block)), dtype=torch.float64 if block.dtype == np.float64 else torch.float32)
     for start in range(0, len(block), STRIP):
-        out[:, start:start + STRIP] = values[:, start:start + STRIP]
+        strip = block[start:start + STRIP]
+        out[:, start:start + STRIP] = torch.from_numpy(np.ascontiguousarray(strip if every else strip[:, columns])).t()
     return out
 
 

@@ -51,6 +51,7 @@ class LabelledPairs:
         self.edges = np.flatnonzero(np.r_[True, np.diff(code[self.order]) != 0])
         self.first_unit, self.second_unit = low[self.order][self.edges], high[self.order][self.edges]
         self.sign = (own[first] * own[second])[self.order]
+        self.plain = bool((self.order == np.arange(len(first))).all() and (self.sign == 1).all())
         self.incidence = np.zeros((len(first), len(place)))             # of pairs and units, with the cells' signs
         self.kept: dict[tuple, np.ndarray] = {}
         self.single = len(labels) * len(self.edges) > LARGE
@@ -77,11 +78,11 @@ class LabelledPairs:
         kind = np.float32 if exact or self.single and values.dtype == np.float32 else np.float64
         units = self.units[rows]
         both = self._products(rows, kind)
-        joined = values[:, self.order] * self.sign.astype(values.dtype)
+        joined = values if self.plain else values[:, self.order] * self.sign.astype(values.dtype)
         joined = grouped_sum(joined, self.edges)
         q = (both @ joined.astype(kind, copy=False).T).astype(np.float64)
-        linear = units @ (values @ self.incidence).T
-        total = values.sum(axis=1)
+        linear = units @ (values @ self.incidence.astype(values.dtype, copy=False)).T
+        total = values.sum(axis=1, dtype=np.float64)
         return Sums((total + linear + q) / 4, (total - q) / 2, (total - linear + q) / 4)
 
     def _products(self, rows: slice, kind: type) -> np.ndarray:

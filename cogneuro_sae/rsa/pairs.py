@@ -49,12 +49,29 @@ class PairSums(NamedTuple):
         The cell has a row with a valid pair.
     gaps : ndarray (n_features,) bool
         Some row has no valid pair at all: the silence policy applies.
+    rows : ndarray (n_features, n_cells) or None
+        Valid rows of each cell, when a pair is valid as soon as both rows are.
     """
 
     total: np.ndarray
     count: np.ndarray
     cell_valid: np.ndarray
     gaps: np.ndarray
+    rows: np.ndarray | None = None
+
+    def some(self, features: np.ndarray) -> PairSums:
+        """Return the sums of some features.
+
+        Parameters
+        ----------
+        features : ndarray of int
+            Which.
+
+        Returns
+        -------
+        PairSums
+        """
+        return PairSums(*(None if each is None else each[features] for each in self))
 
 
 def cross_item_pairs(index: np.ndarray, item: np.ndarray) -> Pairs:

@@ -39,7 +39,8 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     shape = (len(features), len(pairs.edges))
     total, count = np.empty(shape, np.float32), np.empty(shape, np.float32)
     cell_valid, gaps = np.ones((len(features), len(pairs.item)), bool), np.zeros(len(features), bool)
-    every = slice(0, None)
+    every, cells = slice(0, None), np.eye(len(pairs.item))[pairs.index]
+    rows = np.empty((len(features), len(pairs.item))) if layout.full else None
     for part in correlation_matrices(block, layout, [np.arange(layout.n)], features=features, every=True):
         for some, r, valid in part.block(every, every):
             to = place[part.features[some]]
@@ -49,7 +50,9 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
             z *= known
             total[to], count[to] = grouped_sum(z, pairs.edges), grouped_sum(known, pairs.edges)
             cell_valid[to], gaps[to] = valid_cells(known > 0.5, pairs)
-    return PairSums(total, count, cell_valid, gaps)
+            if rows is not None:
+                rows[to] = part.valid[some] @ cells
+    return PairSums(total, count, cell_valid, gaps, rows)
 
 
 def _known(rows: np.ndarray, valid: np.ndarray | None, pairs: Pairs, pair) -> np.ndarray:

@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from cogneuro_sae.inference import group_means
 from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
 
 QUANTILES = 8
@@ -189,10 +188,10 @@ def mean_tokens(block: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     ndarray (n_stimuli, n_features) float64
         Raw units; 0 for a stimulus without tokens.
     """
-    counts = np.diff(offsets)
-    filled = np.flatnonzero(counts)
-    out = np.zeros((len(counts), block.shape[1]))
-    out[filled] = group_means(block, np.repeat(np.arange(len(filled)), counts[filled]))
+    out = np.zeros((len(offsets) - 1, block.shape[1]))
+    for row, (low, high) in enumerate(zip(offsets[:-1], offsets[1:])):
+        if high > low:
+            out[row] = block[low:high].astype(np.float64).sum(axis=0) / (high - low)
     return out
 
 
@@ -223,11 +222,16 @@ def profile_correlations(block: np.ndarray, offsets: np.ndarray, first: np.ndarr
 
 
 def _pair_values(block: np.ndarray, layout: ProfileLayout, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    import torch
+
     out = np.full((block.shape[1], len(first)), np.nan)
-    pair, rows = first * layout.n + second, slice(0, None)
+    pair, rows = torch.from_numpy(first * layout.n + second), slice(0, None)
     for part in correlation_matrices(block, layout, [np.arange(layout.n)], every=True):
         for some, r, valid in part.block(rows, rows):
-            ok = part.valid[some]
-            known = ok[:, first] * ok[:, second] if valid is None else valid.reshape(len(r), -1)[:, pair]
-            out[part.features[some]] = np.where(known > 0, np.clip(r.reshape(len(r), -1)[:, pair], -1, 1), np.nan)
+            r, ok = torch.from_numpy(r).view(len(r), -1).index_select(1, pair).clamp_(-1, 1).numpy(), part.valid[some]
+            if valid is not None:
+                known = torch.from_numpy(valid).view(len(valid), -1).index_select(1, pair).numpy() > 0
+            else:
+                known = None if ok.all() else ok[:, first] * ok[:, second] > 0
+            out[part.features[some]] = r if known is None else np.where(known, r, np.nan)
     return out

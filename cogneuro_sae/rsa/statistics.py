@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cogneuro_sae.rsa.labelled_sums import EXACT, LabelledPairs
+from cogneuro_sae.rsa.labelled_sums import EXACT, LabelledPairs, Sums
 from cogneuro_sae.rsa.pairs import Pairs, PairSums
 
 LABELLINGS_AT_ONCE = 2000
@@ -90,17 +90,14 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
     result = np.full((len(labels), len(sums.total)), np.nan)
     if not len(open_):
         return result
-    sums = PairSums(*(each[open_] for each in sums)) if len(open_) < len(sums.total) else sums
-    full = (sums.count == sums.count[:1]).all()
-    count = sums.count[:1] if full else sums.count
+    sums = sums.some(open_) if len(open_) < len(sums.total) else sums
     out = np.empty((len(labels), len(sums.total)))
     over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
-    exact = len(pairs.first) < EXACT
+    count = _counts(sums, pairs, labels, over)
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = [np.where(n > 0.5, s / n, np.nan) for s, n in
-                     zip(over(sums.total, rows), over(count, rows, exact=exact))]
+            means = [np.where(n > 0.5, s / n, np.nan) for s, n in zip(over(sums.total, rows), count(rows))]
         out[rows] = CLASS_SCORES[score](*means)
     gaps = np.flatnonzero(sums.gaps)
     if len(gaps):
@@ -108,6 +105,28 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
         out[:, gaps] = np.where(valid.min(axis=0) >= min_items, out[:, gaps], np.nan)
     result[:, open_] = out
     return result
+
+
+def _counts(sums: PairSums, pairs: Pairs, labels: np.ndarray, over: LabelledPairs) -> Callable[[slice], Sums]:
+    """Valid pairs within A, between A and B and within B, as a function of the labellings wanted."""
+    if (sums.count == sums.count[:1]).all():
+        return lambda rows: over(sums.count[:1], rows, exact=len(pairs.first) < EXACT)
+    member = np.eye(int(pairs.item.max()) + 1)[pairs.item]
+    single = max((labels @ member).max(), ((1 - labels) @ member).max()) < 1.5      # cells of an item on one side
+    if sums.rows is None or not single:
+        return lambda rows: over(sums.count, rows, exact=len(pairs.first) < EXACT)
+    # with w valid rows in a cell, sum over i < j of w_i w_j = ((sum w)^2 - sum w^2) / 2
+    w = sums.rows.T.astype(np.float32)
+    squares, whole, items = w * w, w.sum(axis=0), member.T @ w
+    every = (whole**2 - (items**2).sum(axis=0)) / 2
+
+    def count(rows: slice) -> Sums:
+        Y = labels[rows].astype(np.float32)
+        a, qa = (Y @ w).astype(np.float64), Y @ squares
+        aa, bb = (a**2 - qa) / 2, ((whole - a) ** 2 - (squares.sum(axis=0) - qa)) / 2
+        return Sums(aa, every - aa - bb, bb)
+
+    return count
 
 
 def valid_items(cell_valid: np.ndarray, item: np.ndarray, labels: np.ndarray) -> np.ndarray:
