@@ -13,11 +13,13 @@ from cogneuro_sae.rsa.class_means import class_means
 from cogneuro_sae.rsa.kernels import correlation_matrices
 from cogneuro_sae.rsa.labelled_models import ModelLabels
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
-from cogneuro_sae.rsa.pairs import Pairs, PairSums, sum_pairs
+from cogneuro_sae.rsa.pairs import Pairs, sum_pairs
 from cogneuro_sae.rsa.pooled import PooledSource, quadratic_statistic
 from cogneuro_sae.rsa.pooled_classes import PooledClasses
-from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
+from cogneuro_sae.rsa.pooled_fit import PooledFit
+from cogneuro_sae.rsa.profile_models import profile_fits
 from cogneuro_sae.rsa.profile_sums import profile_sums
+from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
 from cogneuro_sae.rsa.statistics import CLASS_SCORES, class_statistic, model_statistic, valid_items
 
 CLIP = 0.999
@@ -75,9 +77,23 @@ class Job:
         return isinstance(self.source, ProfileSource) and self.models is None
 
     @property
+    def by_model(self) -> bool:
+        """Whether token profiles of single stimuli are compared with one model RDM."""
+        return isinstance(self.source, ProfileSource) and self.models is not None and self.n_labellings == 1 and \
+            len(self.rows) == len(self.table.item)
+
+    @property
     def rounding(self) -> float:
         """Error of the statistics in sd over labellings."""
         return SINGLE if self.by_class and self.labelled.single else 0.0
+
+    @cached_property
+    def laplacian(self) -> PooledFit | None:
+        """The closed form of one model RDM and pooled values, where it holds."""
+        one = isinstance(self.source, PooledSource) and self.models is not None and self.n_labellings == 1
+        if not one or self.settings.method != "corr" or not self.source.complete:
+            return None
+        return PooledFit(self.models.model, self.table.item[:, None] != self.table.item)
 
     @property
     def n_labellings(self) -> int:
@@ -90,21 +106,26 @@ class Job:
         for low in range(start, stop, step):
             high = min(low + step, stop)
             out[:, low - start:high - start] = self._block(low, high)
-        if not self.by_class:
+        if not (self.by_class or self.by_model):
             self.found["value"][start:stop] = out[0]
         return out
 
     def _width(self) -> float:
         """Numbers in memory per feature."""
+        if self.laplacian is not None:
+            return 50 * len(self.table.item)            # blocks that stay in the cache
         if self.classes is not None:
             return 3 * (self.n_labellings + len(self.table.item))
-        if self.by_class:
+        if self.by_class or self.by_model:
             return 2 * self.source.features.offsets[-1] + (self.n_labellings > 1) * 3 * len(self.pairs.edges)
         return 6 * (len(self.pairs.first) + len(self.pairs.edges))
 
     def _block(self, low: int, high: int) -> np.ndarray:
-        if self.by_class:
-            return self._profiles(low, high)
+        if self.by_class or self.by_model:
+            block = np.asarray(self.source.features.block(low, high))
+            self._differ(group_means(mean_tokens(block, self.source.layout.offsets), self.rows), low, high)
+            self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
+            return (self._profiles if self.by_class else self._fits)(block, low, high)
         means = group_means(self.source.means(low, high), self.rows)
         self._differ(means, low, high)
         if self.models is not None and self.settings.method != "corr":
@@ -112,6 +133,9 @@ class Job:
                                        self.settings.method)
         if self.classes is not None:
             return self._closed_form(means, low, high)
+        if self.laplacian is not None:
+            self.found["silent"][low:high] = False
+            return self.laplacian(means)[None]
         values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
         out = np.full((self.n_labellings, high - low), np.nan)
         live = np.flatnonzero(np.isfinite(values).any(axis=1))
@@ -147,11 +171,24 @@ class Job:
             mean = np.nansum(values, axis=1, keepdims=True) / np.isfinite(values).sum(axis=1, keepdims=True)
             return -values / np.where(mean > 0, mean, np.nan)
 
-    def _profiles(self, low: int, high: int) -> np.ndarray:
+    def _fits(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
+        """Correlations of token profiles with a model RDM, one stimulus to a cell."""
+        model = self.models.model[np.ix_(self.rows, self.rows)]
+        sides = self.models.sides if self.models.sides is not None else np.ones((1, len(self.table.item)), np.int64)
+        for part in correlation_matrices(block, self.source.layout, [np.arange(len(self.rows))]):
+            fits = profile_fits(part, model, self.table.item[self.rows])
+            cells = (fits.valid @ self._cells) > 0
+            self.found["n_valid"][low + part.features] = valid_items(cells, self.table.item, self.table.y[None])[:, 0].T
+            self.found["silent"][low + part.features] = ~cells.any(axis=1)
+            enough = valid_items(cells, self.table.item, sides[:1])[:, 0]
+            enough = enough[0] if self.models.sides is None else enough.min(axis=0)
+            few = ~fits.valid.all(axis=1) & (enough < self.settings.min_items)
+            self.found["value"][low + part.features] = np.where(few, np.nan, fits.value)
+        return self.found["value"][None, low:high]
+
+    def _profiles(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
         """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
-        block, layout, settings = np.asarray(self.source.features.block(low, high)), self.source.layout, self.settings
-        self._differ(group_means(mean_tokens(block, layout.offsets), self.rows), low, high)
-        self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
+        layout, settings = self.source.layout, self.settings
         y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
         score, open_ = CLASS_SCORES[settings.score], []
         for part in correlation_matrices(block, layout, [np.flatnonzero(y == 1), np.flatnonzero(y == 0)], active=active):

@@ -9,6 +9,7 @@ import numpy as np
 
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.inference import group_means
+from cogneuro_sae.rsa.pooled_fit import PooledFit
 
 REFUSED = {
     "discriminative": "on one pooled scalar E[D] = delta^2 + var_B - var_A, so a feature of the foils scores D > 0",
@@ -75,7 +76,14 @@ class PooledSource:
         -------
         ndarray (n_cells, stop - start) float64
         """
+        if self.single:
+            return self.X[:, start:stop].astype(np.float64)
         return group_means(self.X[:, start:stop], self.index)
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether every row is a cell, in order."""
+        return len(self.index) == len(self) and bool((self.index == np.arange(len(self.index))).all())
 
 
 def refuse_on_scalars(score: str) -> None:
@@ -132,24 +140,7 @@ def pooled_corr(X: np.ndarray, M: np.ndarray, *, mask: np.ndarray | None = None)
     ndarray (n_features,) float64
         NaN where d or M does not vary over the kept pairs.
     """
-    x = np.asarray(X, np.float64)
-    x = x - x.mean(axis=0)
-    n = len(x)
-    keep = ~np.eye(n, dtype=bool) if mask is None else np.asarray(mask, bool) & ~np.eye(n, dtype=bool)
-    N = keep.sum() / 2
-    centred = np.where(keep, M - np.sum(np.where(keep, M, 0)) / (2 * N), 0.0)
-    L = np.diag(centred.sum(axis=1)) - centred
-    S2, S4 = (x**2).sum(axis=0), (x**4).sum(axis=0)
-    sum_d, sum_dd = n * S2, n * S4 + 3 * S2**2
-    first, second = np.nonzero(np.triu(~keep, 1))
-    if len(first):
-        dropped = (x[first] - x[second]) ** 2
-        sum_d, sum_dd = sum_d - dropped.sum(axis=0), sum_dd - (dropped**2).sum(axis=0)
-    spread = sum_dd - sum_d**2 / N
-    norm = np.sqrt((centred**2).sum() / 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.einsum("if,ij,jf->f", x, L, x, optimize=True) / (norm * np.sqrt(spread))
-    return np.where((spread > 1e-12 * sum_dd) & (norm > 0), r, np.nan)
+    return PooledFit(M, mask)(np.asarray(X))
 
 
 def pooled_cosine_cov(X: np.ndarray, M: np.ndarray) -> np.ndarray:
