@@ -38,7 +38,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["cogneuro_sae", "cogneuro_sae.*"]),
-    package_data={"cogneuro_sae": ["data/**/*", "templates/*"]},
+    package_data={"cogneuro_sae": ["data/**/*", "templates/*", "judge/prompts/*.md"]},
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
         "torch>=2.4",
@@ -70,8 +70,11 @@ setup(
         "datasets": ["pyarrow", "datasets"],
         "lexical": ["wordfreq", "vaderSentiment"],
         "warping": ["dtaidistance>=2.3"],
+        "interactive": ["plotly>=6"],
+        "judge": ["openai>=2", "anthropic>=0.60"],
         "test": ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "pdoc", "setuptools>=77", "wheel", "pyarrow",
-                 "datasets", "wordfreq", "vaderSentiment", "dtaidistance>=2.3"],
+                 "datasets", "wordfreq", "vaderSentiment", "dtaidistance>=2.3", "openai>=2",
+                 "anthropic>=0.60", "plotly>=6"],
     },
     entry_points={"console_scripts": ["cogneuro-sae = cogneuro_sae.cli:main"]},
     classifiers=[

@@ -38,7 +38,10 @@ _HOMES = {
     "RandomFeatures": "selection",
     "run_comparison": "compare",
     "Comparison": "compare",
+    "search_corpus": "search",
     "build_report": "report",
+    "feature_card": "report",
+    "build_gallery": "report",
 }
 _MODULES = ("plots",)
 

@@ -30,6 +30,8 @@ from cogneuro_sae.commands.options import (
     SetOption,
 )
 from cogneuro_sae.commands.plugins import run_plugin
+from cogneuro_sae.commands.judge import judge
+from cogneuro_sae.commands.search import search
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import CogneuroError, InputError
 from cogneuro_sae.terminal import Steps, done, say
@@ -48,6 +50,8 @@ STOPPED = "interrupted; run the same command again to resume"
 
 app.command()(check)
 app.command(name="import")(import_command)
+app.command()(search)
+app.command()(judge)
 
 
 @app.command(name="map")
@@ -128,7 +132,7 @@ def compare(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A results folder of map or compare.")],
+    folder: Annotated[Path, typer.Argument(help="A results folder of map, compare or judge.")],
     debug: DebugOption = False,
 ) -> None:
     """Make a results folder's figures and report again from its tables."""

@@ -14,7 +14,7 @@ from cogneuro_sae._version import __version__
 from cogneuro_sae.errors import CogneuroError
 
 DATA = Path(__file__).parent / "data"
-EXTRAS = {"datasets": ("pyarrow", "datasets"), "lexical": ("wordfreq", "vaderSentiment")}
+EXTRAS = {"datasets": ("pyarrow", "datasets"), "lexical": ("wordfreq", "vaderSentiment"), "interactive": ("plotly",)}
 
 
 class Finding(NamedTuple):

@@ -212,12 +212,14 @@ def test_the_kinds_know_the_keys_of_their_schemas():
     from cogneuro_sae.compare.config import CompareConfig
     from cogneuro_sae.concept_map.map_config import MapConfig
     from cogneuro_sae.config.kinds import KINDS
+    from cogneuro_sae.judge.config import JudgeConfig
     from cogneuro_sae.sae.train_config import TrainConfig
+    from cogneuro_sae.search.config import SearchConfig
     from cogneuro_sae.stimuli.schema import SetFile
 
-    for schema in (SetFile, CompareConfig, MapConfig, TrainConfig):
+    for schema in (SetFile, CompareConfig, MapConfig, TrainConfig, SearchConfig, JudgeConfig):
         assert KINDS[schema.__name__].keys == {field.alias or name for name, field in schema.model_fields.items()}
-    assert len(KINDS) == 4
+    assert len(KINDS) == 6
 
 
 def test_where_was_looked_is_not_called_allowed(tmp_path, monkeypatch):
@@ -228,7 +230,7 @@ def test_where_was_looked_is_not_called_allowed(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError) as caught:
         load_corpus("nofolder")
-    assert str(caught.value) == ("no corpus 'nofolder'; allowed: sample, or a file or folder of .txt, .txt.gz, .jsonl; "
+    assert str(caught.value) == ("no corpus 'nofolder'; allowed: sample, or a file or folder of .txt, .txt.gz, .jsonl, .parquet; "
                                  f"looked in {tmp_path / 'nofolder'}")
     with pytest.raises(InputError) as caught:
         find("someone/no_such_model")

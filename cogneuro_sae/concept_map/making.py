@@ -60,6 +60,8 @@ def make(config_or_set, root: Path, *, device: str = "cpu", dry_run: bool = Fals
     hashes = content_hashes(inputs)
     recipe = {key: value for key, value in inputs.config.model_dump(mode="json").items()
               if key not in ("name", "stimuli", "model", "representation", "responses")}
+    if not recipe["interactive"]:
+        del recipe["interactive"]           # folders made before there was the key keep their hash
     folder = root / hash_of({"verb": "map", "config": recipe, "hashes": hashes})[:10]
     if dry_run:
         say(f"would make {', '.join(inputs.config.scores)} and RSA {', '.join(inputs.config.rsa)} maps in {folder}")

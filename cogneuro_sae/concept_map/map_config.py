@@ -51,6 +51,8 @@ class MapConfig(StrictModel):
     """Labellings drawn when the design has more; 10,000 for a final report; 0: maps without p, descriptive."""
     top: int = pydantic.Field(default=10, ge=2, le=200)
     """How many of the strongest features are described."""
+    interactive: bool = False
+    """Figures in the report that answer to the pointer, beside the static ones (extra `interactive`: plotly)."""
 
     @pydantic.field_validator("window")
     @classmethod

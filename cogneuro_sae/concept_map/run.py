@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from cogneuro_sae.concept_map.interactive import require_plotly
 from cogneuro_sae.concept_map.map_config import load_map_config
 from cogneuro_sae.concept_map.place import check_place
 from cogneuro_sae.interrupts import Interrupted
@@ -42,11 +43,13 @@ def map_concept(config_or_set, *, out: str | Path | None = None, device: str = "
     InputError
         Config, set, model, SAE or responses are not as they should be; a set too small to be tested.
     SetupError
-        No such device, a folder in use or not writable.
+        No such device, a folder in use or not writable; interactive figures asked for without plotly.
     Interrupted
         Ctrl-C; the folder is not marked as finished.
     """
     loaded = load_map_config(config_or_set) if isinstance(config_or_set, (str, Path)) else config_or_set
+    if getattr(loaded, "interactive", False):
+        require_plotly(load=False)
     root = Path(out or "results") / loaded.name
     try:
         check_place(root, probe=not dry_run)

@@ -34,11 +34,19 @@ KINDS = {
         "", "compare"),
     "MapConfig": _kind(
         "a map config", "name seed stimuli contrast model site responses representation window pooling scores rsa "
-        "permutations top", "", "map"),
+        "permutations top interactive", "", "map"),
     "TrainConfig": _kind(
         "an SAE config", "name model site corpus exclude architecture width l1 tokens batch lr center decoder_norm "
         "seed passage heldout_share heldout_tokens heldout_passages density_tokens checkpoint_every max_nonfinite "
         "keep_activations wandb", "", "train"),
+    "SearchConfig": _kind(
+        "a search config", "name seed from features concept arms most ensembles controls model sae site corpus exclude "
+        "part tokens enrich window pooling context passage windows per_document latents vocabulary neuronpedia batch "
+        "shard_characters", "windows per_document enrich from ensembles", "search"),
+    "JudgeConfig": _kind(
+        "a judge config", "name seed search answers concept definition stimuli contrast rubrics wordings raters sheets "
+        "explainer repeats controls per_bin known planned budget confirm_above retries writer",
+        "raters rubrics", "judge"),
 }
 """By the name of the schema; written out, since the schemas live on floors above."""
 

@@ -8,12 +8,19 @@ _HOMES = {
     "PROVIDERS": "providers",
     "RaterSpec": "providers",
     "make_provider": "providers",
+    "Context": "providers",
+    "context_of": "providers",
     "scrub": "secrets",
     "price": "pricing",
     "Price": "pricing",
     "Request": "messages",
     "Reply": "messages",
     "ProviderError": "messages",
+    "Ledger": "ledger",
+    "request_hash": "ledger",
+    "run_calls": "calls",
+    "Outcome": "calls",
+    "run_batches": "batches",
 }
 
 __all__ = list(_HOMES)

@@ -75,11 +75,13 @@ def make_item(rubric: str, payload: Mapping[str, Any], *, concept: str, feature:
         Name in `RUBRICS`.
     payload : mapping
         What the prompt shows; JSON types only.
-    concept, feature, arm, control, original : str
+    concept, feature, arm : str
         As in `Item`.
     bin : int
         As in `Item`.
     value : float
+        As in `Item`.
+    control, original : str
         As in `Item`.
     truth : float or int or None
         As in `Item`.
@@ -152,7 +154,8 @@ def _read_line(line: str, where: str) -> Item:
         item = Item(**(row | {"value": float("nan") if row["value"] is None else row["value"]}))
         again = make_item(**{key: value for key, value in item._asdict().items() if key != "item"})
     except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f"not an item ({error})", where=where, do="run the judge again to make the file anew") from error
+        raise InputError(f"not an item ({error})", where=where,
+                         do="run the judge again to make the file anew") from error
     if again.item != item.item:
         raise InputError(f"item {item.item!r} was changed after it was made", where=where,
                          do="run the judge again to make the file anew")

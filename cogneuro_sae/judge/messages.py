@@ -85,18 +85,21 @@ class ProviderError(Exception):
         Seconds the server asked to wait.
     fatal : bool
         Whether every other call would fail too (wrong key, no such model): the run stops.
+    lost : bool
+        Whether an answer may have been made, and charged, that did not arrive; False where the server made none.
     """
 
-    def __init__(self, reason: str, *, retry: bool = False, after: float | None = None, fatal: bool = False):
+    def __init__(self, reason: str, *, retry: bool = False, after: float | None = None, fatal: bool = False,
+                 lost: bool = True):
         super().__init__(reason)
-        self.reason, self.retry, self.after, self.fatal = reason, retry, after, fatal
+        self.reason, self.retry, self.after, self.fatal, self.lost = reason, retry, after, fatal, lost
 
     def __reduce__(self):
-        return _rebuild, (self.reason, self.retry, self.after, self.fatal)
+        return _rebuild, (self.reason, self.retry, self.after, self.fatal, self.lost)
 
 
-def _rebuild(reason: str, retry: bool, after: float | None, fatal: bool) -> ProviderError:
-    return ProviderError(reason, retry=retry, after=after, fatal=fatal)
+def _rebuild(reason: str, retry: bool, after: float | None, fatal: bool, lost: bool) -> ProviderError:
+    return ProviderError(reason, retry=retry, after=after, fatal=fatal, lost=lost)
 
 
 @runtime_checkable
@@ -120,6 +123,25 @@ class BatchApi(Protocol):
         ------
         ProviderError
             The server did not take it.
+        """
+
+    def find(self, requests: Sequence[Request]) -> str | None:
+        """Look for a batch of exactly these requests, handed over earlier; a run that was killed asks before it sends.
+
+        Parameters
+        ----------
+        requests : sequence of Request
+            What was to be sent.
+
+        Returns
+        -------
+        str or None
+            The batch's id; None = the server has none.
+
+        Raises
+        ------
+        ProviderError
+            The server did not answer, or cannot tell yet (`retry` with `after`).
         """
 
     def state(self, batch_id: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import jinja2
-
 from cogneuro_sae import files
 from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.display import plain
@@ -14,11 +12,13 @@ from cogneuro_sae.errors import SetupError
 from cogneuro_sae.plots.style import look
 from cogneuro_sae.report.concepts import FOLDER, concepts_of, is_library, only, page_name
 from cogneuro_sae.report.folder import Run, read_run
+from cogneuro_sae.report.judge_page import build_judge_report, is_judge_folder
 from cogneuro_sae.report.outcomes import constant_readouts, failed_cells
+from cogneuro_sae.report.pages import environment
 from cogneuro_sae.report.parts import Section, Text, Verdict, Verdicts
 from cogneuro_sae.report.sections import SECTIONS
+from cogneuro_sae.report.twins import plotly_script, twin_notes
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 COMPARE_ONLY = ("comparison",)
 OVERVIEW = ("summary", "stimuli", "sae", "comparison", "methods", "provenance")     # of a library's first page
 OF_A_CONCEPT = ("summary", "stimuli", "responses", "maps", "rsa", "comparison")     # of its pages by concept
@@ -36,7 +36,7 @@ def build_report(folder: str | Path) -> Path:
     Parameters
     ----------
     folder : path
-        `results/<name>/<hash10>/` of `map` or `compare`.
+        `results/<name>/<hash10>/` of `map`, `compare` or `judge`.
 
     Returns
     -------
@@ -50,6 +50,8 @@ def build_report(folder: str | Path) -> Path:
     SetupError
         The folder cannot be written.
     """
+    if is_judge_folder(folder):
+        return build_judge_report(folder)
     run = read_run(folder)
     try:
         (run.path / "figures").mkdir(exist_ok=True)
@@ -98,7 +100,7 @@ def report_problems(folder: str | Path) -> list[str]:
     InputError
         No such folder, or not a results folder.
     """
-    return [plain(text) for text in read_run(folder).problems]
+    return [] if is_judge_folder(folder) else [plain(text) for text in read_run(folder).problems]
 
 
 def _section(run: Run, anchor: str, title: str, write, faults: list[str]) -> Section:
@@ -119,7 +121,7 @@ def _errors(run: Run, faults: list[str], notes: list[str]) -> Section:
     lines += [Verdict("error", plain(f"{text}; log.txt has the details")) for text in faults]
     lines += [Verdict("error", plain(text)) for text in failed_cells(run)]
     lines += [Verdict("warning", plain(text)) for text in constant_readouts(run)]
-    lines += [Verdict("warning", plain(text)) for text in [*run.provenance.get("warnings", []), *notes]]
+    lines += [Verdict("warning", plain(text)) for text in [*run.provenance.get("warnings", []), *twin_notes(run), *notes]]
     return Section("errors", "Errors and warnings", [Verdicts(lines or [Verdict("ok", "no errors, no warnings")])])
 
 
@@ -140,8 +142,6 @@ def render(run: Run, sections: list[Section], *, of: str = "") -> str:
     str
         One self-contained HTML document.
     """
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     name = run.config.get("name") or run.path.parent.name
     state = f": {of}" * bool(of) + ("" if run.finished else " - unfinished run")
     concepts = list(dict.fromkeys(each.records.get("stimuli", {}).get("concept", key) for key,
@@ -150,9 +150,9 @@ def render(run: Run, sections: list[Section], *, of: str = "") -> str:
     subtitle = ", ".join(filter(None, [_listed([plain(each) for each in concepts]),
                                        f"{run.path.parent.name}/{run.path.name}",
                                        f"computed {began}" if began else ""]))
-    return environment.get_template("report.html").render(
+    return environment().get_template("report.html").render(
         title=plain(f"{TITLES[run.verb]}: {name}{state}"), subtitle=plain(subtitle), sections=sections,
-        back="../report.html" if of else "")
+        back="../report.html" if of else "", plotly=plotly_script(sections))
 
 
 def _listed(names: list[str], most: int = 6) -> str:

@@ -9,6 +9,7 @@ from cogneuro_sae.plots.rdms import model_fits, rdm_beside_model
 from cogneuro_sae.report.folder import Run, View, place
 from cogneuro_sae.report.mapping import MOST_MAPS, concept_maps, features_table, inference_table, map_figures
 from cogneuro_sae.report.parts import Heading, Text, figure, table
+from cogneuro_sae.report.twins import mds_twins
 
 TWO_CLASS_CASE = (
     "Which case of RSA this is: on one pooled value per text, a feature's categorical score under a two-class contrast "
@@ -84,7 +85,7 @@ def _rdm_figures(run: Run, concept: str, view: View) -> list:
             good="the data show the model's blocks.", otherwise="blocks along items instead: scene and topic dominate, "
                                                                 "as they "
                  "do for matched foils."))
-    return parts + _fits(run, concept, view)
+    return parts + mds_twins(run, concept, view) + _fits(run, concept, view)
 
 
 def _fits(run: Run, concept: str, view: View) -> list:

@@ -12,6 +12,7 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.plots.maps import contrast_heatmap, feature_map, p_value_histogram, response_profiles
 from cogneuro_sae.report.folder import Run, View, place, short_names
 from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
+from cogneuro_sae.report.twins import map_twin, profile_twin
 
 ALPHA = 0.05
 N_TEXTS = 32
@@ -158,7 +159,7 @@ def map_figures(run: Run, concept: str, name: str, fmap: FeatureMap, *, first: b
                                                             "per "
                  "feature make p coarse; a huge left peak: the conditions differ in something simple, see the stimuli "
                  "check."))
-    return parts
+    return parts + map_twin(run, concept, name, fmap)
 
 
 def fine_print(fmap: FeatureMap) -> str:
@@ -241,7 +242,7 @@ def _condition_names(view: View) -> dict[str, str]:
 
 
 def _profiles(run: Run, concept: str, profiles: pd.DataFrame) -> list:
-    parts = []
+    parts, twins = [], []
     # one outlier would otherwise own the scale of all features and texts
     largest = profiles["value"].abs().groupby(profiles["feature"]).max()
     for number, (text, rows) in enumerate(profiles.groupby("id", sort=False)):
@@ -250,6 +251,7 @@ def _profiles(run: Run, concept: str, profiles: pd.DataFrame) -> list:
         tokens = rows.drop_duplicates("position").set_index("position")["token"].reindex(values.index)
         drawn = (values / largest[values.columns].replace(0, 1.0)).set_axis(tokens.to_list())
         drawn.columns = [f"{feature} (max {largest[feature]:.2g})" for feature in values.columns]
+        twins += profile_twin(run, concept, str(text), drawn)
         parts.append(figure(
             response_profiles(drawn, title=text, unit="share of the feature's maximum", limit=1.0),
             f"Token profile of {plain(text)}", save_as=place(run, concept, f"profile_{number}"),
@@ -262,7 +264,7 @@ def _profiles(run: Run, concept: str, profiles: pd.DataFrame) -> list:
             otherwise="" if number else "activity on function words or on the first token only: the feature follows "
                                         "form or "
                                         "position."))
-    return parts
+    return parts + twins
 
 
 def strongest_table(strongest: pd.DataFrame, *, limit: int = N_TEXTS) -> Table:

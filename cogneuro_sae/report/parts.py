@@ -10,6 +10,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from cogneuro_sae import files
 from cogneuro_sae.display import plain
@@ -73,6 +74,14 @@ class Figure(NamedTuple):
     otherwise: str = ""
     width: int = 600
     kind: str = "figure"
+
+
+class Interactive(NamedTuple):
+    """A figure that answers to the pointer: HTML of plotly's making, which escapes what it holds."""
+
+    title: str
+    html: Markup
+    kind: str = "interactive"
 
 
 class Code(NamedTuple):

@@ -1,0 +1,157 @@
+"""What a judge run reads: windows or answers, the concept, the raters; checked before anything is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from cogneuro_sae import files
+from cogneuro_sae.config import shipped
+from cogneuro_sae.errors import InputError
+from cogneuro_sae.judge.config import JudgeConfig
+from cogneuro_sae.judge.messages import Provider
+from cogneuro_sae.judge.providers import Context, RaterSpec, context_of, make_provider
+from cogneuro_sae.judge.rubrics import get_rubric
+from cogneuro_sae.search import SearchResult, expected_windows, load_search_config, read_search, search_corpus
+from cogneuro_sae.stimuli import StimulusSet
+
+
+class Inputs(NamedTuple):
+    """All that items and requests are made of.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        The run.
+    search : SearchResult or None
+        Windows to judge.
+    answers : tuple of dict
+        Answers to judge.
+    stimuli : StimulusSet or None
+        Source of known items.
+    concept, definition : str
+        What raters are asked about.
+    raters : dict of RaterSpec to Provider
+        In the order of the config.
+    wordings : dict of str to tuple of str
+        Of every rubric.
+    hashes : dict
+        Of what goes in.
+    studied : str
+        The model whose features are judged, "" where unknown.
+    placeholder : bool
+        The windows are stand-ins of the right number and length: the search has not been run.
+    """
+
+    config: JudgeConfig
+    search: SearchResult | None
+    answers: tuple[dict, ...]
+    stimuli: StimulusSet | None
+    concept: str
+    definition: str
+    raters: dict[RaterSpec, Provider]
+    wordings: dict[str, tuple[str, ...]]
+    hashes: dict
+    studied: str
+    placeholder: bool
+
+
+def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str = "cpu", dry_run: bool = False,
+            allow_download: bool = False, say: Callable[[str], None]) -> Inputs:
+    """Load what a config names, running its search where there is none yet.
+
+    Parameters
+    ----------
+    config : JudgeConfig
+        The run.
+    out : str or Path, optional
+        Where results go, those of the search too.
+    device : str
+        For the search.
+    dry_run : bool
+        Run no search: stand-ins take the place of windows that are not there.
+    allow_download : bool
+        For the search's model and corpus.
+    say : callable
+        Takes one line per finished step.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    InputError
+        Something does not exist or does not fit.
+    SetupError
+        A key, an extra, a device or a model is missing.
+    """
+    wordings = {name: tuple(get_rubric(name).checked(each) for each in
+                            config.wordings.get(name, get_rubric(name).wordings[:1])) for name in config.rubrics}
+    search, placeholder = _windows(config, out, device, dry_run, allow_download, say) if config.search else (None, False)
+    concept = config.concept or _concept_of(search) or ""
+    stimuli = _stimuli(config, concept)
+    concept = config.concept or (stimuli.concept if stimuli is not None else concept)
+    if not concept and config.search:
+        raise InputError("no concept to ask about", where=f"config {config.name}", do="give concept: or stimuli:")
+    context = context_of(stimuli, config.contrast) if stimuli is not None else Context(concept, config.definition)
+    context = context._replace(concept=concept, definition=config.definition or context.definition)
+    raters = {spec: make_provider(spec, context=context) for spec in config.raters}
+    hashes = {"prompts": {name: {each: get_rubric(name).hash(each) for each in used} for name, used in wordings.items()}}
+    hashes |= {"stimuli": stimuli.sha256} if stimuli is not None else {}
+    if config.answers:
+        hashes["answers"] = files.sha256_file(Path(config.answers))
+    if search is not None and not placeholder:
+        hashes["search"] = {name: files.sha256_file(search.folder / name) for name in ("features.jsonl", "windows.jsonl")}
+    return Inputs(config, search, _answers(config.answers), stimuli, concept, context.definition, raters, wordings, hashes,
+                  str(search.config.get("model", "")) if search is not None else "", placeholder)
+
+
+def _windows(config, out, device, dry_run, allow_download, say) -> tuple[SearchResult, bool]:
+    if (Path(config.search) / "features.jsonl").is_file():
+        return read_search(config.search), False
+    if Path(config.search).is_dir():
+        raise InputError("is no search folder", where=config.search, do="give a search config, or run the search first")
+    wanted = load_search_config(config.search)
+    folder = search_corpus(wanted, out=out, device=device, dry_run=dry_run, allow_download=allow_download, progress=say)
+    if dry_run and not (folder / "provenance.json").is_file():
+        say("the search has not been run: stand-ins of the right number and length take the place of its windows")
+        return expected_windows(wanted, folder, device=device, allow_download=allow_download), True
+    return read_search(folder), False
+
+
+def _concept_of(search: SearchResult | None) -> str | None:
+    if search is None:
+        return None
+    named = list(dict.fromkeys(row.get("concept") for row in search.features if row.get("concept")))
+    if len(named) > 1:
+        raise InputError(f"the search holds features of {len(named)} concepts", allowed=", ".join(named),
+                         do="name one as concept:, and run one judge per concept")
+    return named[0] if named else search.config.get("concept")
+
+
+def _stimuli(config: JudgeConfig, concept: str) -> StimulusSet | None:
+    if config.stimuli:
+        return StimulusSet.from_yaml(config.stimuli)
+    name = concept.replace(" ", "_")
+    there = sorted(shipped("stimuli").glob(f"*/{name}.yaml")) if name.isidentifier() else []
+    return StimulusSet.from_yaml(there[0]) if there else None
+
+
+def _answers(path: str | None) -> tuple[dict, ...]:
+    if not path:
+        return ()
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({error})", where=path, do="give JSON lines with question, answer, reference") \
+            from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"not JSON ({error})", where=f"{path}:{number}") from error
+    return tuple(found)
