@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -151,11 +152,23 @@ def ask(inputs: Inputs, items: list[Item], ledger: Ledger, *, interrupts: Interr
 def _ask_one(inputs: Inputs, items, ledger, spec: RaterSpec, rater: Provider, interrupts, say) -> Outcome:
     requests = (call.request for call in calls_of(inputs, items, spec))
     options = {"parse": _parse, "cost": partial(_cost, rater, spec.batch), "budget": inputs.config.budget,
-               "interrupts": interrupts, "progress": lambda so_far: say(f"{rater.name}: {so_far.done} answered")}
+               "interrupts": interrupts, "progress": _Now(rater.name, say)}
     if spec.batch:
         return run_batches(ledger, rater, requests, **options)
     concurrency = spec.concurrency if rater.paid or spec.base_url else 1
     return run_calls(ledger, rater, requests, concurrency=concurrency, retries=inputs.config.retries, **options)
+
+
+class _Now:
+    """Says how far a rater is, every few seconds."""
+
+    def __init__(self, name: str, say: Callable[[str], None], every: float = 10.0):
+        self.name, self.say, self.every, self.told = name, say, every, time.monotonic()
+
+    def __call__(self, outcome: Outcome) -> None:
+        if time.monotonic() - self.told > self.every:
+            self.told = time.monotonic()
+            self.say(f"{self.name}: {outcome.done} answered so far")
 
 
 def _parse(request: Request, reply: Reply) -> Parsed:

@@ -86,7 +86,8 @@ def judge_features(config: JudgeConfig | str | Path, *, out: str | Path | None =
         {"verb": "judge", "config": recipe, "hashes": inputs.hashes})[:10]
     if dry_run:
         _say_cost(inputs, first.items, say)
-        say(f"would write {folder}")
+        say(f"would write {folder.parent}/, in a folder named after the windows' hash" if inputs.placeholder
+            else f"would write {folder}")
         return folder
     if (folder / COMPLETION).is_file() and not overwrite and not _changed(folder, config):
         say(f"already done: {folder}")

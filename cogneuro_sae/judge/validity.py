@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cogneuro_sae.judge.gates import ALL
+from cogneuro_sae.judge.gates import ALL, JUDGING
 from cogneuro_sae.judge.score_frame import kind_of
 
 NOT_VALID, NOT_SHOWN, VALID, BASELINE = "not valid", "not shown to be valid", "valid", "not a judge"
+COMPLETE = "complete, validity not measured"
 DIRECTIONS = {"known_items": "low", "severity": "low", "leniency": "high", "control_floor": "high"}
 
 
@@ -24,7 +25,7 @@ class Validity(NamedTuple):
         Whose and on what.
     verdict : str
         "not valid" (a gate failed, whatever the others say) | "not shown to be valid" (a gate could not be measured) |
-        "valid" | "not a judge" (a baseline).
+        "valid" | "complete, validity not measured" (a rubric without known items) | "not a judge" (a baseline).
     failed, unmeasured : tuple of str
         Gates.
     """
@@ -57,7 +58,7 @@ def validity(gates: pd.DataFrame, *, kinds: Mapping[str, str] | None = None) -> 
         state = [passed_of(value) for value in rows["passed"]]
         failed = tuple(name for name, each in zip(rows["gate"], state, strict=True) if each is False)
         open_ = tuple(name for name, each in zip(rows["gate"], state, strict=True) if each is None)
-        verdict = NOT_VALID if failed else NOT_SHOWN if open_ else VALID
+        verdict = NOT_VALID if failed else NOT_SHOWN if open_ else VALID if rubric in JUDGING else COMPLETE
         verdict = BASELINE if kind_of(rater, kinds) == "baseline" else verdict
         found.append(Validity(rater, rubric, verdict, failed, open_))
     return found
@@ -106,6 +107,10 @@ def first_line(gates: pd.DataFrame, *, kinds: Mapping[str, str] | None = None) -
     good = [each for each in judges if each.verdict == VALID]
     if good:
         parts.append("Valid: " + "; ".join(f"{each.rater} ({each.rubric}) passes every gate" for each in good))
+    complete = [each for each in judges if each.verdict == COMPLETE]
+    if complete:
+        parts.append("Complete, but without items of known answer nothing measures validity: " + "; ".join(
+            f"{each.rater} ({each.rubric})" for each in complete))
     if not judges:
         parts.append("No judge took part: whatever is shown here comes from a baseline that does not read texts")
     baselines = list(dict.fromkeys(each.rater for each in found if each.verdict == BASELINE))
