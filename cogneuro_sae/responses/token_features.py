@@ -57,6 +57,9 @@ class TokenFeatures:
         -------
         TokenFeatures
         """
+        index = np.asarray(index)
+        if index.dtype != bool and np.array_equal(index, np.arange(len(self))):
+            return self
         return TokenFeatures(self.responses[index], self.through, self.window)
 
     def block(self, start: int, stop: int, *, chunk: int = 4096) -> np.ndarray:
@@ -78,7 +81,8 @@ class TokenFeatures:
         tokens = self.responses.window(self.window)
         columns = slice(int(start), int(stop))
         if self.through is None:
-            return self.responses.values[:, columns][tokens]
+            block = self.responses.values[:, columns]
+            return block if len(tokens) == len(block) else block[tokens]      # all tokens: nothing is copied
         parts = [encode(self.through, self.responses.values[tokens[row:row + chunk]], columns=columns)
                  for row in range(0, len(tokens), chunk)]
         return np.concatenate(parts)

@@ -123,10 +123,10 @@ class Job:
     def _block(self, low: int, high: int) -> np.ndarray:
         if self.by_class or self.by_model:
             block = np.asarray(self.source.features.block(low, high))
-            self._differ(group_means(mean_tokens(block, self.source.layout.offsets), self.rows), low, high)
+            self._differ(self._by_cell(mean_tokens(block, self.source.layout.offsets)), low, high)
             self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
             return (self._profiles if self.by_class else self._fits)(block, low, high)
-        means = group_means(self.source.means(low, high), self.rows)
+        means = self._by_cell(self.source.means(low, high))
         self._differ(means, low, high)
         if self.models is not None and self.settings.method != "corr":
             return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
@@ -209,6 +209,13 @@ class Job:
             out[:, chosen] = class_statistic(sums, self.pairs, self.labels, settings.score,
                                              min_items=settings.min_items, labelled=self.labelled)
         return out
+
+    def _by_cell(self, values: np.ndarray) -> np.ndarray:
+        return values if self._single else group_means(values, self.rows)
+
+    @cached_property
+    def _single(self) -> bool:
+        return np.array_equal(self.rows, np.arange(len(self.table.item)))
 
     @cached_property
     def _cells(self) -> np.ndarray:

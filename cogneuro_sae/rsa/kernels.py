@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 CACHE = 1e6   # bytes of correlations at a time; larger arrays fall out of the processor's cache and are slower
-STRIP = 64    # tokens moved at a time: more of them do not stay in the cache
+TILE = 500, 128     # tokens and features moved at a time: larger pieces do not stay in the cache
 PART = 1e7    # bytes of profiles prepared at a time
 ROUNDING = 1e-28  # share of a profile's sum of squares that rounding leaves of a constant one
 FLAT = 1e-12  # share of a profile's variance below which it counts as constant within the common tokens
@@ -213,15 +213,17 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
 
 
 def _turned(block: np.ndarray, columns: np.ndarray):
-    """Some features' values one feature after another, (n_columns, n_tokens), moved strip by strip."""
+    """Some features' values one feature after another, (n_columns, n_tokens), moved tile by tile."""
     import torch
 
     every = len(columns) == block.shape[1]
-    out = torch.empty((len(columns), len(block)), dtype=torch.float64 if block.dtype == np.float64 else torch.float32)
-    for start in range(0, len(block), STRIP):
-        strip = block[start:start + STRIP]
-        out[:, start:start + STRIP] = torch.from_numpy(np.ascontiguousarray(strip if every else strip[:, columns])).t()
-    return out
+    out = np.empty((len(columns), len(block)), block.dtype if block.dtype == np.float64 else np.float32)
+    for start in range(0, len(columns), TILE[1]):
+        some = columns[start:start + TILE[1]]
+        for low in range(0, len(block), TILE[0]):
+            tile = block[low:low + TILE[0], some[0]:some[-1] + 1] if every else block[low:low + TILE[0]][:, some]
+            out[start:start + TILE[1], low:low + TILE[0]] = tile.T
+    return torch.from_numpy(out)
 
 
 def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, size: int) -> np.ndarray:
@@ -234,7 +236,6 @@ def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, siz
 def _gathered(tokens, rows: np.ndarray, layout: ProfileLayout):
     """Zero-padded profiles of the chosen stimuli: (c, m, width) float64."""
     import torch
-
     flat = torch.from_numpy((np.arange(len(rows))[:, None] * layout.n + rows).reshape(-1))
     chosen = torch.index_select(tokens.view(-1, layout.width), 0, flat, out=layout.room(
         "chosen", (len(flat), layout.width), dtype=tokens.dtype))

@@ -29,7 +29,7 @@ class ProfileFits(NamedTuple):
 def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> ProfileFits:
     """Correlate profile dissimilarities with a model over the pairs of stimuli from different items.
 
-    With d = r less its mean over the valid pairs: -sum d m / sqrt(sum d^2 sum (m - mean m)^2).
+    With c = sum r / n over the valid pairs: -(sum r m - c sum m) / sqrt((sum r^2 - n c^2)(sum m^2 - (sum m)^2 / n)).
 
     Parameters
     ----------
@@ -44,32 +44,44 @@ def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> Pro
     -------
     ProfileFits
     """
-    import torch
-
-    cross = item[:, None] != item
-    model = np.where(cross, model - model[cross].mean(), 0.0)
-    every, m = slice(0, None), part.rows.shape[1]
+    cross = (item[:, None] != item).astype(np.float64)
+    model = np.where(cross > 0, model - model[cross > 0].mean(), 0.0)
+    weights, m = np.stack([cross, model, model**2]), part.rows.shape[1]
     value, valid = np.full(len(part.features), np.nan), np.zeros((len(part.features), len(item)), bool)
-    for some, r, known in part.block(every, every):
+    for some, r, known in part.block(slice(0, None), slice(0, None)):
         rows = part.rows[some]
-        whole = m == len(item) and (rows == rows[0]).all()
-        pick = np.ix_(rows[0], rows[0]) if whole else (rows[:, :, None], rows[:, None, :])
-        mask, M = torch.from_numpy(cross[pick].astype(np.float64)), torch.from_numpy(model[pick])
-        ok = torch.from_numpy(part.valid[some])
-        if known is not None or not whole or not bool(ok.all()):
-            mask = mask * (ok[:, :, None] * ok[:, None, :] if known is None else torch.from_numpy(known))
-        r = torch.from_numpy(r)
-        n = mask.sum((-2, -1))
-        center = (r * mask).sum((1, 2)) / n.clamp(min=1)
-        d = r.sub_(center[:, None, None]).mul_(mask)
-        spread, shared = torch.linalg.vecdot(d.flatten(1), d.flatten(1)), (d * M).sum((1, 2))
-        weighted = mask * M
-        squares = (weighted * M).sum((-2, -1))
-        varies = squares - weighted.sum((-2, -1)) ** 2 / n.clamp(min=1)
-        fine = (varies > CONSTANT * squares.clamp(min=1e-300)) & (spread > CONSTANT * n * (1 - center) ** 2)
-        value[some] = torch.where(fine & (spread > 0), -shared / (spread * varies).sqrt(), torch.nan).numpy()
-        stimuli = np.broadcast_to((mask.sum(-1) > 0).numpy(), rows.shape)
-        found = np.zeros((len(rows), len(item)), bool)
-        np.put_along_axis(found, rows, stimuli, axis=1)
-        valid[some] = found
+        whole = m == len(item) and bool((rows == np.arange(m)).all())
+        of_pair = weights if whole else weights[:, rows[:, :, None], rows[:, None, :]]
+        if not (cross + np.eye(len(cross))).all():
+            r *= of_pair[0]
+        total, squares = r.sum(axis=(1, 2)), np.einsum("fij,fij->f", r, r)
+        shared = _over_pairs(r, of_pair[1])
+        if known is None:
+            every = np.zeros((len(rows), len(item)))
+            np.put_along_axis(every, rows, part.valid[some], axis=1)
+            n, first, second = (((every @ each) * every).sum(axis=1) for each in weights)
+            valid[some] = every * (every @ cross) > 0
+        else:
+            n, first, second = (_over_pairs(known, each) for each in of_pair)
+            met = (known * of_pair[0]).sum(axis=2) > 0
+            found = np.zeros((len(rows), len(item)), bool)
+            np.put_along_axis(found, rows, met, axis=1)
+            valid[some] = found
+        value[some] = _fit(total, squares, shared, n, first, second)
     return ProfileFits(value, valid)
+
+
+def _over_pairs(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of products over both axes, for weights of all features or of each."""
+    if weights.ndim == 2:
+        return values.reshape(len(values), -1) @ weights.ravel()
+    return np.einsum("fij,fij->f", values, weights)
+
+
+def _fit(total, squares, shared, n, first, second) -> np.ndarray:
+    """Minus the correlation of r with m, from their sums over pairs."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        center = total / n
+        spread, varies = squares - n * center**2, second - first**2 / n
+        fine = (varies > CONSTANT * np.maximum(second, 1e-300)) & (spread > CONSTANT * np.maximum(squares, n))
+        return np.where(fine, -(shared - center * first) / np.sqrt(spread * varies), np.nan)
