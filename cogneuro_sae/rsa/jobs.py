@@ -113,7 +113,7 @@ class Job:
     def _width(self) -> float:
         """Numbers in memory per feature."""
         if self.laplacian is not None:
-            return 50 * len(self.table.item)            # blocks that stay in the cache
+            return 180 * len(self.table.item)           # blocks that stay in the cache
         if self.classes is not None:
             return 3 * (self.n_labellings + len(self.table.item))
         if self.by_class or self.by_model:
@@ -190,7 +190,7 @@ class Job:
         """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
         layout, settings = self.source.layout, self.settings
         y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
-        score, open_ = CLASS_SCORES[settings.score], []
+        score, open_, valid = CLASS_SCORES[settings.score], [], np.zeros((high - low, len(y)), bool)
         for part in correlation_matrices(block, layout, [np.flatnonzero(y == 1), np.flatnonzero(y == 0)], active=active):
             means = class_means(part, y, item, clip=CLIP)
             value = score(means.aa, means.ab, means.bb)
@@ -198,14 +198,14 @@ class Job:
             self.found["value"][low + part.features] = np.where(few, np.nan, value)
             self.found["n_valid"][low + part.features] = means.n_valid
             self.found["silent"][low + part.features] = ~means.valid.any(axis=1)
-            cells = (means.valid @ self._cells) > 0
+            cells, valid[part.features] = (means.valid @ self._cells) > 0, means.valid
             # with fewer valid cells than this no labelling has enough valid items on both sides
             open_.append(part.features[~(means.gaps & (cells.sum(axis=1) < 2 * settings.min_items))])
         out = np.full((self.n_labellings, high - low), np.nan)
         out[0] = self.found["value"][low:high]
         chosen = np.sort(np.concatenate([np.zeros(0, np.int64), *open_]))
         if self.n_labellings > 1 and len(chosen):
-            sums = profile_sums(block, layout, self.pairs, chosen, clip=CLIP)
+            sums = profile_sums(block, layout, self.pairs, chosen, valid[chosen], clip=CLIP)
             out[:, chosen] = class_statistic(sums, self.pairs, self.labels, settings.score,
                                              min_items=settings.min_items, labelled=self.labelled)
         return out

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
-from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum, valid_cells
+from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
 
 
-def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray, *, clip: float) -> PairSums:
+def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray, valid: np.ndarray, *,
+                 clip: float) -> PairSums:
     """Sum z, less its mean over the feature's valid pairs, over pairs of cells, in single precision.
 
     Differences of class means do not change when all z move by the same amount, and small numbers keep more digits.
@@ -23,6 +24,8 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
         Their cross-item pairs.
     features : ndarray of int
         Columns wanted, in this order.
+    valid : ndarray (n_features_wanted, n_stimuli) bool
+        The stimuli with a valid cross-item pair, from `class_means`.
     clip : float
         Largest correlation taken as it is.
 
@@ -38,21 +41,19 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     place[features] = np.arange(len(features))
     shape = (len(features), len(pairs.edges))
     total, count = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    cell_valid, gaps = np.ones((len(features), len(pairs.item)), bool), np.zeros(len(features), bool)
     every, cells = slice(0, None), np.eye(len(pairs.item))[pairs.index]
     rows = np.empty((len(features), len(pairs.item))) if layout.full else None
     for part in correlation_matrices(block, layout, [np.arange(layout.n)], features=features, every=True):
-        for some, r, valid in part.block(every, every):
+        for some, r, of_pairs in part.block(every, every):
             to = place[part.features[some]]
             z = torch.from_numpy(r).float().view(len(r), -1).index_select(1, pair).clamp_(-clip, clip).atanh_().numpy()
-            known = _known(part.valid[some], valid, pairs, pair)
+            known = _known(part.valid[some], of_pairs, pairs, pair)
             z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
             z *= known
             total[to], count[to] = grouped_sum(z, pairs.edges), grouped_sum(known, pairs.edges)
-            cell_valid[to], gaps[to] = valid_cells(known > 0.5, pairs)
             if rows is not None:
                 rows[to] = part.valid[some] @ cells
-    return PairSums(total, count, cell_valid, gaps, rows)
+    return PairSums(total, count, (valid @ cells) > 0, ~valid.all(axis=1), rows)
 
 
 def _known(rows: np.ndarray, valid: np.ndarray | None, pairs: Pairs, pair) -> np.ndarray:
