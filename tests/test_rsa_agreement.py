@@ -19,7 +19,7 @@ from rsa_data import Tokens, far_design, matched_design
 from scipy.spatial.distance import pdist
 
 from cogneuro_sae.contrasts import contrast_map
-from cogneuro_sae.inference import within_scheme
+from cogneuro_sae.inference import cell_labels, cell_table, labellings, permutation_inference, within_scheme
 from cogneuro_sae.rsa import pair_similarities, rsa_map
 
 pytestmark = pytest.mark.slow
@@ -171,6 +171,34 @@ def test_profile_model_fits_equal_double_loops_and_rsatoolbox(name, equal, kind)
         assert_close(found.value[f], expected, feature)
         if np.isfinite(expected):
             assert_close(found.value[f], toolbox_fit(D, M), feature)
+
+
+@lengths
+@pytest.mark.parametrize("single", [True, False], ids=["single", "double"])
+@pytest.mark.parametrize("score", [*CLASS, "model"])
+@pytest.mark.parametrize("name", ["own", "far", "one_paraphrase"])
+def test_permuted_profiles_equal_loops_over_labels(name, score, single, equal, monkeypatch):
+    """Value, p and family-wise p of the quick forms, those in single precision too, from scores computed pair by pair."""
+    monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.LARGE", 0 if single else 1e12)
+    design = far_design(8, 9, 1) if name == "own" else DESIGNS[name]()
+    tokens, (cells, _, _), P = hard_tokens(design, equal=equal, seed=6), coded(design), 150
+    found = rsa_map(tokens, design, score=score, model="categorical" if score == "model" else None, permutations=P, seed=3)
+    table = cell_table(design)
+    labels = cell_labels(design.scheme, labellings(design.scheme, P, seed=3).values, table)
+    pairs = [loop_pairs([tokens.of(i)[:, f] for i in range(len(design.y))], design.groups, loop_r) for f in range(len(NAMES))]
+    null = np.full((len(labels), len(NAMES)), np.nan)
+    for g, y in enumerate(labels):
+        rows = y[table.index]
+        for f in range(len(NAMES)):
+            if score != "model":
+                null[g, f] = loop_class_scores(pairs[f], design.groups, rows, correlation=True)[score]
+            elif not too_silent(pairs[f], design.groups, rows, len(rows)):
+                M = (y[:, None] != y).astype(float)
+                null[g, f] = loop_fit(cell_matrix(pairs[f], table.index, correlation=True), M)
+    plain = permutation_inference(null, enumerated=False, tail="positive")
+    assert_close(found.value, null[0])
+    np.testing.assert_allclose(found.pvalue, plain.pvalue, atol=1e-12)
+    np.testing.assert_allclose(found.p_fwe, plain.p_fwe, atol=1e-12)
 
 
 @design_names

@@ -1,7 +1,7 @@
 """Mean Fisher z within A, between A and B and within B of many features, with no value kept per pair.
 
-atanh r = log((1 + r) / (1 - r)) / 2, so a sum of z is the logarithm of a product: one logarithm for up to 64 pairs. With
-r clipped to +-.999 a product of 64 factors stays above 1e-192, far inside double precision.
+atanh r = log((1 + r) / (1 - r)) / 2, so a sum of z is the logarithm of a product: one logarithm for up to 64 pairs.
+With r clipped to +-.999 a product of 64 factors stays above 1e-192, far inside double precision.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def class_means(part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: fl
     ClassMeans
     """
     a, b = slice(0, part.sizes[0]), slice(part.sizes[0], None)
-    # of every stimulus, the sum of z and the number of valid pairs with A and with B; within B only where B is asked for
+    # of every stimulus, the sum of z and the number of valid pairs with A and with B
     z, n = np.zeros((2, *part.rows.shape)), _counted(part, item)
     alone = len(np.unique(item)) == len(item)               # every stimulus is an item: no pair lies within one
     for side, (rows, columns) in enumerate(((a, slice(0, None)), (b, b))):

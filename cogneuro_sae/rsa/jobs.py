@@ -20,7 +20,7 @@ from cogneuro_sae.rsa.pooled_fit import PooledFit
 from cogneuro_sae.rsa.profile_models import profile_fits
 from cogneuro_sae.rsa.profile_sums import profile_sums
 from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
-from cogneuro_sae.rsa.statistics import CLASS_SCORES, class_statistic, model_statistic, valid_items
+from cogneuro_sae.rsa.statistics import CLASS_SCORES, block_statistic, class_statistic, model_statistic, valid_items
 
 CLIP = 0.999
 BLOCK = 1.5e8
@@ -63,7 +63,8 @@ class Job:
     @cached_property
     def labelled(self) -> LabelledPairs:
         """The cell pairs under all labellings."""
-        return LabelledPairs(self.labels, self.pairs.cell_first, self.pairs.cell_second)
+        labels = self.labels if self.models is None else self.models.classes
+        return LabelledPairs(labels, self.pairs.cell_first, self.pairs.cell_second)
 
     @cached_property
     def classes(self) -> PooledClasses | None:
@@ -79,13 +80,13 @@ class Job:
     @property
     def by_model(self) -> bool:
         """Whether token profiles of single stimuli are compared with one model RDM."""
-        return isinstance(self.source, ProfileSource) and self.models is not None and self.n_labellings == 1 and \
-            len(self.rows) == len(self.table.item)
+        return isinstance(self.source, ProfileSource) and self.models is not None and \
+            (self.n_labellings == 1 or self.models.classes is not None) and len(self.rows) == len(self.table.item)
 
     @property
     def rounding(self) -> float:
         """Error of the statistics in sd over labellings."""
-        return SINGLE if self.by_class and self.labelled.single else 0.0
+        return SINGLE if (self.by_class or self.by_model) and self.labelled.single else 0.0
 
     @cached_property
     def laplacian(self) -> PooledFit | None:
@@ -173,25 +174,48 @@ class Job:
 
     def _fits(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
         """Correlations of token profiles with a model RDM, one stimulus to a cell."""
-        model = self.models.model[np.ix_(self.rows, self.rows)]
-        sides = self.models.sides if self.models.sides is not None else np.ones((1, len(self.table.item)), np.int64)
-        for part in correlation_matrices(block, self.source.layout, [np.arange(len(self.rows))]):
-            fits = profile_fits(part, model, self.table.item[self.rows])
+        models, item = self.models, self.table.item
+        model = models.model[np.ix_(self.rows, self.rows)]
+        sides = models.sides[:1] if models.sides is not None else np.ones((1, len(item)), np.int64)
+        open_, valid = [], np.zeros((high - low, len(item)), bool)
+        for part in correlation_matrices(block, self.source.layout, [np.arange(len(item))]):
+            fits = profile_fits(part, model, item[self.rows])
             cells = (fits.valid @ self._cells) > 0
-            self.found["n_valid"][low + part.features] = valid_items(cells, self.table.item, self.table.y[None])[:, 0].T
+            self.found["n_valid"][low + part.features] = valid_items(cells, item, self.table.y[None])[:, 0].T
             self.found["silent"][low + part.features] = ~cells.any(axis=1)
-            enough = valid_items(cells, self.table.item, sides[:1])[:, 0]
-            enough = enough[0] if self.models.sides is None else enough.min(axis=0)
-            few = ~fits.valid.all(axis=1) & (enough < self.settings.min_items)
-            self.found["value"][low + part.features] = np.where(few, np.nan, fits.value)
-        return self.found["value"][None, low:high]
+            enough = valid_items(cells, item, sides)[:, 0]
+            enough = enough[0] if models.sides is None else enough.min(axis=0)
+            gaps, valid[part.features] = ~fits.valid.all(axis=1), fits.valid
+            self.found["value"][low + part.features] = np.where(gaps & (enough < self.settings.min_items), np.nan,
+                                                                fits.value)
+            open_.append(part.features[~(gaps & (cells.sum(axis=1) < 2 * self.settings.min_items))])
+        if self.n_labellings == 1:
+            return self.found["value"][None, low:high]
+        sums, chosen = self._sums(block, valid, open_, clip=None)
+        return self._filled(chosen, low, high, None if sums is None else -block_statistic(
+            sums, self.pairs, models.classes, models.blocks(), self.labelled, min_items=self.settings.min_items))
+
+    def _sums(self, block: np.ndarray, valid: np.ndarray, open_: list[np.ndarray], *, clip: float | None):
+        """Sums over cell pairs of the features that some labelling may have enough items for."""
+        chosen = np.sort(np.concatenate([np.zeros(0, np.int64), *open_]))
+        if not len(chosen):
+            return None, chosen
+        return profile_sums(block, self.source.layout, self.pairs, chosen, valid[chosen], clip=clip), chosen
+
+    def _filled(self, chosen: np.ndarray, low: int, high: int, statistic: np.ndarray | None) -> np.ndarray:
+        out = np.full((self.n_labellings, high - low), np.nan)
+        out[0] = self.found["value"][low:high]
+        if statistic is not None:
+            out[:, chosen] = statistic
+        return out
 
     def _profiles(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
         """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
         layout, settings = self.source.layout, self.settings
         y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
         score, open_, valid = CLASS_SCORES[settings.score], [], np.zeros((high - low, len(y)), bool)
-        for part in correlation_matrices(block, layout, [np.flatnonzero(y == 1), np.flatnonzero(y == 0)], active=active):
+        sides = [np.flatnonzero(y == side) for side in (1, 0)]
+        for part in correlation_matrices(block, layout, sides, active=active):
             means = class_means(part, y, item, clip=CLIP)
             value = score(means.aa, means.ab, means.bb)
             few = means.gaps & (means.n_valid.min(axis=1) < settings.min_items)
@@ -201,14 +225,11 @@ class Job:
             cells, valid[part.features] = (means.valid @ self._cells) > 0, means.valid
             # with fewer valid cells than this no labelling has enough valid items on both sides
             open_.append(part.features[~(means.gaps & (cells.sum(axis=1) < 2 * settings.min_items))])
-        out = np.full((self.n_labellings, high - low), np.nan)
-        out[0] = self.found["value"][low:high]
-        chosen = np.sort(np.concatenate([np.zeros(0, np.int64), *open_]))
-        if self.n_labellings > 1 and len(chosen):
-            sums = profile_sums(block, layout, self.pairs, chosen, valid[chosen], clip=CLIP)
-            out[:, chosen] = class_statistic(sums, self.pairs, self.labels, settings.score,
-                                             min_items=settings.min_items, labelled=self.labelled)
-        return out
+        if self.n_labellings == 1:
+            return self.found["value"][None, low:high]
+        sums, chosen = self._sums(block, valid, open_, clip=CLIP)
+        return self._filled(chosen, low, high, None if sums is None else class_statistic(
+            sums, self.pairs, self.labels, settings.score, min_items=settings.min_items, labelled=self.labelled))
 
     def _by_cell(self, values: np.ndarray) -> np.ndarray:
         return values if self._single else group_means(values, self.rows)

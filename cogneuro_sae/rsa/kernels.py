@@ -158,7 +158,7 @@ class Correlations(NamedTuple):
 def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Sequence[np.ndarray], *,
                          active: np.ndarray | None = None, features: np.ndarray | None = None,
                          every: bool = False) -> Iterator[Correlations]:
-    """Yield the Pearson correlations of token profiles over common tokens, some features at a time, in double precision.
+    """Yield the Pearson correlations of token profiles over common tokens, some features at a time, in double.
 
     With x less its stimulus's mean, and sums over the common tokens of the pair:
     r = (sum xy - sum x sum y / n) / sqrt((sum x^2 - (sum x)^2 / n)(sum y^2 - (sum y)^2 / n)).

@@ -55,7 +55,7 @@ class ModelLabels:
         if self.orders is not None:
             return self.model[self.orders[rows][:, first], self.orders[rows][:, second]]
         Y = self.classes[rows].astype(np.int64)
-        return self._blocks()[Y[:, first], Y[:, second]]
+        return self.blocks()[Y[:, first], Y[:, second]]
 
     def matrices(self, rows: slice) -> np.ndarray:
         """Model RDMs under some labellings.
@@ -73,12 +73,22 @@ class ModelLabels:
             order = self.orders[rows]
             return self.model[order[:, :, None], order[:, None, :]]
         Y = self.classes[rows].astype(np.int64)
-        moved = self._blocks()[Y[:, :, None], Y[:, None, :]]
+        moved = self.blocks()[Y[:, :, None], Y[:, None, :]]
         moved[:, np.arange(len(self.model)), np.arange(len(self.model))] = 0.0
         return moved
 
-    def _blocks(self) -> np.ndarray:
-        """Dissimilarity by class pair, which is all that a two-class model holds."""
+    def blocks(self) -> np.ndarray:
+        """Return the dissimilarity of every pair of classes, which is all that a two-class model holds.
+
+        Returns
+        -------
+        ndarray (2, 2) float64
+
+        Raises
+        ------
+        InputError
+            The model distinguishes more than the two classes.
+        """
         Y, off = self.classes[0].astype(np.int64), ~np.eye(len(self.model), dtype=bool)
         blocks = np.zeros((2, 2))
         for a in (0, 1):

@@ -1,4 +1,4 @@
-"""Fisher z of token profiles summed over pairs of cells, for scores under many labellings."""
+"""Correlations of token profiles, or their Fisher z, summed over pairs of cells, for scores under many labellings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
 
 
 def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray, valid: np.ndarray, *,
-                 clip: float) -> PairSums:
-    """Sum z, less its mean over the feature's valid pairs, over pairs of cells, in single precision.
+                 clip: float | None) -> PairSums:
+    """Sum z, or r, less its mean over the feature's valid pairs, over pairs of cells, in single precision.
 
-    Differences of class means do not change when all z move by the same amount, and small numbers keep more digits.
+    Differences of class means and correlations with a model do not change when all values move by the same amount, and
+    small numbers keep more digits.
 
     Parameters
     ----------
@@ -26,8 +27,8 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
         Columns wanted, in this order.
     valid : ndarray (n_features_wanted, n_stimuli) bool
         The stimuli with a valid cross-item pair, from `class_means`.
-    clip : float
-        Largest correlation taken as it is.
+    clip : float or None
+        Largest correlation taken as it is before the Fisher transform; None: r itself.
 
     Returns
     -------
@@ -46,7 +47,8 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     for part in correlation_matrices(block, layout, [np.arange(layout.n)], features=features, every=True):
         for some, r, of_pairs in part.block(every, every):
             to = place[part.features[some]]
-            z = torch.from_numpy(r).float().view(len(r), -1).index_select(1, pair).clamp_(-clip, clip).atanh_().numpy()
+            z = torch.from_numpy(r).float().view(len(r), -1).index_select(1, pair)
+            z = (z if clip is None else z.clamp_(-clip, clip).atanh_()).numpy()
             known = _known(part.valid[some], of_pairs, pairs, pair)
             z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
             z *= known

@@ -107,6 +107,58 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
     return result
 
 
+def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np.ndarray, labelled: LabelledPairs, *,
+                    min_items: int = 5) -> np.ndarray:
+    """Correlation of each feature's values with a model of two classes under every labelling, from sums by class.
+
+    Parameters
+    ----------
+    sums : PairSums
+        Values summed over cell pairs.
+    pairs : Pairs
+        The cell pairs.
+    labels : ndarray (n_labellings, n_cells)
+        1 for A, 0 for B.
+    blocks : ndarray (2, 2)
+        Model dissimilarity within B, between, within A.
+    labelled : LabelledPairs
+        The same pairs under the same labellings.
+    min_items : int
+        A feature with gaps needs this many valid items in A and in B under the labelling.
+
+    Returns
+    -------
+    ndarray (n_labellings, n_features) float64
+        Correlation in [-1, 1]; NaN where either side does not vary.
+    """
+    valid = (sums.count > 0).astype(sums.total.dtype)
+    d = np.where(valid > 0, sums.total / np.maximum(sums.count, 1), 0)
+    n = valid.sum(axis=1, dtype=np.float64)
+    center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
+    d = ((d - center[:, None]) * valid).astype(sums.total.dtype)
+    spread = np.einsum("fp,fp->f", d, d, dtype=np.float64)
+    rows = None if sums.rows is None else (sums.rows > 0).astype(float)
+    count = _counts(sums._replace(count=valid, rows=rows), pairs, labels, labelled)
+    m = np.array([blocks[1, 1], blocks[1, 0], blocks[0, 0]])
+    m = m - m.mean()
+    out = np.empty((len(labels), len(d)))
+    for start in range(0, len(labels), LABELLINGS_AT_ONCE):
+        rows = slice(start, start + LABELLINGS_AT_ONCE)
+        shared = sum(weight * part for weight, part in zip(m, labelled(d, rows)))
+        n_m = count(rows)
+        first, second = (sum(weight * part for weight, part in zip(each, n_m)) for each in (m, m**2))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            varies = second - first**2 / n
+            r = shared / np.sqrt(spread * varies)
+        out[rows] = np.where((varies > 1e-12 * np.maximum(second, 1e-300)) & (spread > 1e-12 * n * center**2)
+                             & (spread > 0), r, np.nan)
+    gaps = np.flatnonzero(sums.gaps)
+    if len(gaps):
+        found = valid_items(sums.cell_valid[gaps], pairs.item, labels)
+        out[:, gaps] = np.where(found.min(axis=0) >= min_items, out[:, gaps], np.nan)
+    return out
+
+
 def _counts(sums: PairSums, pairs: Pairs, labels: np.ndarray, over: LabelledPairs) -> Callable[[slice], Sums]:
     """Valid pairs within A, between A and B and within B, as a function of the labellings wanted."""
     if (sums.count == sums.count[:1]).all():
