@@ -201,6 +201,32 @@ def test_permuted_profiles_equal_loops_over_labels(name, score, single, equal, m
     np.testing.assert_allclose(found.p_fwe, plain.p_fwe, atol=1e-12)
 
 
+def test_labellings_that_tie_count_as_tied_in_single_precision(monkeypatch):
+    """Texts come in identical pairs, so that labellings which exchange twins give one and the same score."""
+    rng, design, p = np.random.default_rng(0), far_design(4, 4, 1), {}
+    twins = np.tile(rng.exponential(size=(4, 12, 300)), (2, 1, 1)).reshape(-1, 300).astype(np.float32)
+    for large in (0, 1e12):
+        monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.LARGE", large)
+        p[large] = rsa_map(Tokens(twins, np.full(8, 12)), design, score="discriminative", permutations=1000).pvalue
+    np.testing.assert_array_equal(p[0], p[1e12])
+    assert (p[0] == 1).all()        # every target's twin is a foil: no labelling scores lower
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_models_that_treat_the_classes_unequally_equal_loops(single, monkeypatch):
+    monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.LARGE", 0 if single else 1e12)
+    design, P = far_design(8, 9, 1), 60
+    tokens, blocks = hard_tokens(design, equal=True, seed=7), np.array([[0.2, 1.0], [1.0, 0.6]])
+    M = blocks[np.ix_(design.y, design.y)] * ~np.eye(17, dtype=bool)
+    found = rsa_map(tokens, design, score="model", model=M, permutations=P)
+    labels, pairs = labellings(design.scheme, P).values, loop_pairs([tokens.of(i)[:, 0] for i in range(17)], design.groups,
+                                                                     loop_r)
+    D = cell_matrix(pairs, np.arange(17), correlation=True)
+    null = np.array([loop_fit(D, blocks[np.ix_(y, y)] * ~np.eye(17, dtype=bool)) for y in labels])
+    assert_close(found.value[0], null[0])
+    assert found.pvalue[0] == pytest.approx(np.mean(null >= null[0] - 1e-9))
+
+
 @design_names
 def test_pair_similarities_equal_double_loops(name):
     design = DESIGNS[name]()

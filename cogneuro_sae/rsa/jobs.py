@@ -86,7 +86,7 @@ class Job:
     @property
     def rounding(self) -> float:
         """Error of the statistics in sd over labellings."""
-        return SINGLE if (self.by_class or self.by_model) and self.labelled.single else 0.0
+        return SINGLE if self.by_class or self.by_model else 0.0
 
     @cached_property
     def laplacian(self) -> PooledFit | None:
