@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 from scipy import stats
 from scipy.spatial.distance import pdist, squareform
+from scipy.special import gammaln
 
 import cogneuro_sae as cn
 from cogneuro_sae.inference import label_scheme, labellings
@@ -97,8 +98,11 @@ def ours_pooled(d):
 
 
 def ours_permuted_t(d):
-    found = cn.contrast_map(d.X, d.design, score="welch_t", permutations=d.P, seed=d.seed)
-    return found.value, found.pvalue
+    """Hedges g is the pooled t times a constant, and its p is that of the pooled t."""
+    found = cn.contrast_map(d.X, d.design, score="hedges_g", permutations=d.P, seed=d.seed)
+    a, df = int(d.y.sum()), d.n - 2
+    small = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
+    return found.value / small / np.sqrt(1 / a + 1 / (d.n - a)), found.pvalue
 
 
 # study C ----------------------------------------------------------------------------------------------------------
@@ -198,7 +202,7 @@ def _scipy(metric):
 
 def scipy_permuted_t(d):
     """scipy's t over all features, once per labelling."""
-    found = np.array([stats.ttest_ind(d.X[y], d.X[~y], equal_var=False).statistic for y in d.labels])
+    found = np.array([stats.ttest_ind(d.X[y], d.X[~y]).statistic for y in d.labels])
     return found[0], (np.abs(found) >= np.abs(found[0]) - 1e-6).mean(axis=0)
 
 
@@ -216,12 +220,13 @@ def _capped(function, cap=None, pcap=None):
 
 def contestants(task: str) -> dict:
     """Contestants of a task -> their function, caps and the one of ours that computes the same statistic."""
-    return {
-        "profile": {
+    profile = {
             "cogneuro_sae": _capped(ours("discriminative", False)), "cogneuro_sae_model": _capped(ours("model", False)),
             "study_c": _capped(study_c, 600), "rsatoolbox": _capped(_toolbox("correlation"), 300),
             "rsatoolbox_bare": _capped(_toolbox("correlation", False), 300),
-            "mne_rsa": _capped(_mne("correlation"), 300), "scipy": _capped(_scipy("correlation"), 600)},
+            "mne_rsa": _capped(_mne("correlation"), 300), "scipy": _capped(_scipy("correlation"), 600)}
+    return {
+        "profile": profile, "profile_dense": profile,
         "profile_perm": {
             "cogneuro_sae": _capped(ours("discriminative", True)), "cogneuro_sae_model": _capped(ours("model", True)),
             "study_c": _capped(study_c_permuted, 3), "rsatoolbox": _capped(toolbox_permuted, 2)},
@@ -235,5 +240,5 @@ def contestants(task: str) -> dict:
     }[task]
 
 
-SAME_STATISTIC = {("profile", "rsatoolbox"): "cogneuro_sae_model", ("profile", "rsatoolbox_bare"): "cogneuro_sae_model", ("profile", "mne_rsa"): "cogneuro_sae_model",
-                  ("profile", "scipy"): "cogneuro_sae_model", ("profile_perm", "rsatoolbox"): "cogneuro_sae_model"}
+SAME_STATISTIC = {(task, name): "cogneuro_sae_model" for task in ("profile", "profile_dense", "profile_perm")
+                  for name in ("rsatoolbox", "rsatoolbox_bare", "mne_rsa", "scipy")}
