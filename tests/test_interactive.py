@@ -18,6 +18,8 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.plots import interactive
 from cogneuro_sae.report import build_report
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><script>alert(1)</script><b>$x^$</b> &lt; \x1b[31m"
 
 

@@ -11,6 +11,8 @@ from cogneuro_sae.judge.contrasts import arm_contrast, contrasts
 from cogneuro_sae.judge.score_frame import score_frame
 from cogneuro_sae.judge.specificity import activation_correlation, axis_correlations, cost_table, score_by_bin, score_levels
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = 8
 
 

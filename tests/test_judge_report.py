@@ -16,6 +16,8 @@ from cogneuro_sae.judge.tables import judge_tables, write_tables
 from cogneuro_sae.report.judging import judge_section
 from cogneuro_sae.report.parts import Section
 
+pytestmark = pytest.mark.slow
+
 TEMPLATES = Path(files.__file__).parent / "templates"
 HOSTILE = "<script>$x^$ \\frac{ [/] \x1b[31m =cmd 成就"
 

@@ -17,6 +17,8 @@ from cogneuro_sae.judge.score_frame import NEVER, kind_of, score_frame
 from cogneuro_sae.judge.tables import judge_tables, read_judge_table, read_scores, write_tables
 from cogneuro_sae.judge.validity import first_line, passed_of, three_models, validity
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "=cmd <script>$x^$ [/] \x1b[31m"
 SMALL = {"features": 20, "known": 44, "duplicates": 30, "others": ()}
 

@@ -29,6 +29,8 @@ from cogneuro_sae.search.tallies import Tallies
 from cogneuro_sae.search.windows import keys, lay_tiles, normalised, pool_tiles
 from cogneuro_sae.selection.ensembles import LogisticRidge, MeanZ
 
+pytestmark = pytest.mark.slow
+
 SITE = "model.layers.1"
 LATENTS = (0, 3, 7)
 SIZE = 12

@@ -22,6 +22,8 @@ from cogneuro_sae.search.source import read_source, window_tokens
 from cogneuro_sae.selection import save_ensemble
 from cogneuro_sae.selection.ensembles import MeanZ
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {"feature", "representation", "index", "concept", "arms", "n_tokens", "max", "mean", "median", "active_share",
           "texts_share", "histogram", "promoted", "suppressed", "words", "ngrams", "link"}
 WINDOW = {"window", "feature", "kind", "bin", "rank", "value", "document", "source", "start", "stop", "tokens", "activations",
