@@ -14,6 +14,7 @@ import pandas as pd
 
 from cogneuro_sae import files
 from cogneuro_sae.concept_map.geometry import Geometry, describe_geometry
+from cogneuro_sae.concept_map.partition import describe_partition, near_and_far
 from cogneuro_sae.concept_map.writing import write_csv, write_npz
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.responses.pooling import encode
@@ -83,10 +84,12 @@ def describe_concept(folder: str | Path, *, stimuli, design, responses, selected
     if not responses.pooled:
         write_csv(place / "profiles.csv", token_profiles(responses, table, design, selected, window=window,
                                                          through=through, n_items=n_items))
-    described = describe_geometry(Geometry(X, table, stimuli, design, _design_rows(table, stimuli, design), selected,
-                                           seed))
+    given = Geometry(X, table, stimuli, design, _design_rows(table, stimuli, design), selected, seed)
+    described = describe_geometry(given)
     write_npz(place / "rdms.npz", described.arrays)
     write_csv(place / "fits.csv", described.fits)
+    write_csv(place / "partition.csv", describe_partition(given))
+    write_csv(place / "near_far.csv", near_and_far(responses, table, stimuli, selected, window=window, through=through))
     files.write_json(place / "roi.json", described.roi)
     return place
 

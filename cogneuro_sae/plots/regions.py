@@ -156,3 +156,29 @@ def variance_partition(shares: pd.DataFrame, *, title: str = "", ax: plt.Axes | 
     ax.set_ylim(len(shares) - 0.4, -0.6)
     return tidy(ax, title=f"{title} ({len(shares) - int(last.sum())} parts)".strip(),
                 x="R\u00b2 of the RDM (blue: unique, grey: shared)", y="")
+
+
+def near_against_far(found: pd.DataFrame, *, title: str = "", ax: plt.Axes | None = None) -> plt.Axes:
+    """Draw D against near foils over D against far foils, a point per feature.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Columns `D_near`, `D_far` (differences of mean Fisher z) and `selected` (0 or 1: drawn on top).
+    title : str
+        Name of the set; the number of features is added.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; a new figure otherwise.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = get_axes(ax, size=(5.2, 4.4))
+    chosen = found["selected"].to_numpy(bool)
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.scatter(found["D_far"][~chosen], found["D_near"][~chosen], s=12, color=CALM, alpha=0.5, linewidths=0)
+    ax.scatter(found["D_far"][chosen], found["D_near"][chosen], s=28, color=ACCENT, linewidths=0)
+    name = f"{title}: " if title else ""
+    return tidy(ax, title=f"{name}{len(found)} features", x="D_far (z, against far foils)", y="D_near (z, against near foils)")

@@ -18,7 +18,7 @@ from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.report.problems import COMPLETION, FEATURES, as_mapping, attempt, check_table, missing_parts
 
 TABLES = ("table", "cells", "nested", "tests", "features")
-VIEW_TABLES = ("means", "strongest", "profiles", "fits", "counts")
+VIEW_TABLES = ("means", "strongest", "profiles", "fits", "partition", "near_far", "counts")
 VIEW_RECORDS = ("checks", "stimuli", "responses", "roi")
 TEXT_COLUMNS = {
     "concept", "contrast", "model", "representation", "site", "window", "pooling", "selector", "ensemble", "kind",

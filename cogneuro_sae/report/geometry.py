@@ -9,6 +9,7 @@ from cogneuro_sae.plots.rdms import model_fits, rdm_beside_model
 from cogneuro_sae.report.folder import Run, View, place
 from cogneuro_sae.report.mapping import MOST_MAPS, concept_maps, features_table, inference_table, map_figures
 from cogneuro_sae.report.parts import Heading, Text, figure, table
+from cogneuro_sae.report.partition import near_far, partition
 from cogneuro_sae.report.twins import mds_twins
 
 TWO_CLASS_CASE = (
@@ -53,7 +54,7 @@ def rsa_section(run: Run) -> list:
             parts += map_figures(run, concept, name, fmap, first=number == 0)
         parts += features_table(run, concept, list(maps))
         parts += _rdm_figures(run, concept, view)
-        parts += _roi(view)
+        parts += near_far(run, concept, view) + partition(run, concept, view) + _roi(view)
     return parts
 
 

@@ -22,10 +22,13 @@ NEEDED = {
     "strongest": ("id", "condition", "rank", "feature", "value", "token"),
     "profiles": ("id", "position", "token", "feature", "value"),
     "fits": ("rdm", "model", "fit"),
+    "partition": ("rdm", "part", "share"),
+    "near_far": ("feature", "D_near", "D_far"),
 }
 NUMBERS = {"auroc", "auroc_low", "auroc_high", "pair_accuracy", "k", "repeat", "fold", "estimate", "low", "high", "p",
            "p_adjusted",
-           "rank", "feature", "value", "position", "fit", "ceiling_low", "ceiling_high", "jaccard", "kuncheva"}
+           "rank", "feature", "value", "position", "fit", "ceiling_low", "ceiling_high", "jaccard", "kuncheva",
+           "share", "D_near", "D_far"}
 FEATURES = {"map": ("concept", "score", "feature", "value"), "compare": ("concept", "feature")}
 OF_A_RUN = {"map": ("features.csv",), "compare": ("table.csv", "cells.csv", "nested.csv", "tests.csv", "features.csv")}
 
