@@ -39,6 +39,7 @@ _HOMES = {
     "run_comparison": "compare",
     "Comparison": "compare",
     "search_corpus": "search",
+    "judge_features": "judge",
     "build_report": "report",
     "feature_card": "report",
     "build_gallery": "report",

@@ -71,3 +71,14 @@ def test_the_api_reference_builds(tmp_path):
     for unit, name in (("contrasts", "contrast_map"), ("rsa", "rsa_map"), ("compare", "run_comparison"), ("sae", "load_sae")):
         assert name in (tmp_path / "cogneuro_sae" / f"{unit}.html").read_text("utf-8"), unit
     assert "contrast_map" in (tmp_path / "cogneuro_sae.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page, home, name", [("search.md", "search.config", "SearchConfig"),
+                                              ("judge.md", "judge.config", "JudgeConfig"),
+                                              ("judge.md", "judge.providers.spec", "RaterSpec")])
+def test_every_key_of_a_config_stands_in_a_table_of_its_page(page, home, name):
+    schema = getattr(importlib.import_module(f"cogneuro_sae.{home}"), name)
+    rows = re.findall(r"^\|([^|]*)\|", (ROOT / "docs" / page).read_text("utf-8"), re.M)
+    named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    missing = {field.alias or key for key, field in schema.model_fields.items()} - named
+    assert not missing

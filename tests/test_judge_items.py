@@ -227,7 +227,7 @@ def test_silent_windows_are_never_altered_and_too_few_are_said():
         assert f"{kind}: 2 instead of 10 items, there are no more windows for it" in plan.notes
 
 
-def test_known_items_are_the_set_s_texts_and_never_those_kept_for_confirmation(plan, achievement):
+def test_known_items_are_the_set_s_texts_and_a_large_set_needs_none_kept_for_confirmation(plan, achievement):
     table = achievement.table.set_index("text")
     known = [item for item in plan.items if item.control.startswith("known")]
     for item in known:
@@ -240,6 +240,17 @@ def test_known_items_are_the_set_s_texts_and_never_those_kept_for_confirmation(p
     locked = set(achievement.table.loc[achievement.table["split"] == "confirm", "text"])
     shown = " ".join(json.dumps(item.payload, ensure_ascii=False) for item in plan.items)
     assert locked and not any(json.dumps(text, ensure_ascii=False)[1:-1] in shown for text in locked)
+
+
+def test_a_small_set_borrows_from_confirmation_just_what_it_lacks_and_says_so():
+    stimuli = StimulusSet.from_yaml("music")
+    table, known = stimuli.table.set_index("text"), known_texts(stimuli)
+    split = [table.loc["".join(window["tokens"]), "split"] == "confirm" for window in known.positive]
+    free = int(((table["condition"] == "target") & (table["split"] != "confirm")).sum())
+    assert free < 40 and len(split) == 40 and split == [False] * free + [True] * (40 - free)
+    assert all(table.loc["".join(window["tokens"]), "condition"] == "target" for window in known.positive)
+    assert not any(table.loc["".join(window["tokens"]), "split"] == "confirm" for window in known.negative)
+    assert known.notes == (f"{40 - free} known texts are among those kept for confirmation: they test the rater, no feature",)
 
 
 def test_the_deciding_word_is_marked():
@@ -269,7 +280,7 @@ def test_the_span_is_marked_where_there_is_one():
     for window in known.positive:
         assert re.fullmatch(r" (first|second|third) prize", "".join(window["tokens"][at] for at in window["marked"]))
     assert ["".join(window["tokens"][at] for at in window["marked"]) for window in known.negative] == [" saw"] * 3
-    assert known.notes == ("3 known positives outside confirmation, fewer than 40", "3 known negatives outside confirmation, fewer than 40")
+    assert known.notes == ("3 known positives, fewer than 40", "3 known negatives, fewer than 40")
     assert [item.truth for item in known_items(known, concept="prize", count=2)] == [1, 1, 0, 0]
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from judge_server import JudgeServer
 from tiny_models import byte_tokenizer, tiny
 
+from cogneuro_sae.corpus import load_corpus
 from cogneuro_sae.errors import InputError, SetupError
-from cogneuro_sae.judge import make_provider, scrub
+from cogneuro_sae.judge import JudgeConfig, judge_features, make_provider, scrub
 from cogneuro_sae.judge.items import make_item
 from cogneuro_sae.judge.messages import BatchApi, Provider, ProviderError, Reply, Request
 from cogneuro_sae.judge.pricing import PRICES, cost, price
@@ -28,6 +30,9 @@ from cogneuro_sae.judge.providers.context import context_of
 from cogneuro_sae.judge.providers.network import closed, read_lines, retry_after
 from cogneuro_sae.judge.providers.word_weights import PRIOR, word_weights, words_of
 from cogneuro_sae.judge.rubrics import RUBRICS, build_request, parse_reply
+from cogneuro_sae.search import load_search_config, search_corpus
+
+pytestmark = pytest.mark.slow
 
 KEY = "planted-Key/91+q=ZZ"      # no vendor's shape, and with characters that JSON and URLs change
 VENDORS = ("openai", "anthropic")
@@ -401,6 +406,28 @@ def test_a_missing_key_or_sdk_is_a_setup_error(monkeypatch):
         monkeypatch.setitem(sys.modules, vendor, None)
         with pytest.raises(SetupError, match=r"needs the package.*cogneuro_sae\[judge\]"):
             make_provider({"provider": vendor})
+
+
+def test_a_dry_run_needs_no_key_and_counts_what_a_run_would_ask(tmp_path, monkeypatch):
+    for vendor in VENDORS:      # neither key nor SDK
+        monkeypatch.setitem(sys.modules, vendor, None)
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(each[:400] for each in load_corpus("sample").texts[::40]), "utf-8")
+    search = {"name": "s", "features": [1340, 197], "corpus": str(text), "passage": 300, "concept": "achievement",
+              "windows": {"top": 5, "per_bin": 2, "bins": 3, "random": 5, "zero": 5}, "controls": {"random": 1}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(search), "utf-8")
+    config = JudgeConfig(name="j", search=str(tmp_path / "s.yaml"), per_bin=2, raters=[
+        {"provider": "openai"}, {"provider": "openai", "batch": True, "as": "batch"}, {"provider": "anthropic"}])
+    counts = []
+    for found in (False, True):     # stand-ins first, then the windows themselves
+        lines = []
+        judge_features(config, out=tmp_path / "out", dry_run=True, progress=lines.append)
+        counts.append([int(line.split(": ")[1].split()[0]) for line in lines if " calls, about" in line])
+        if not found:
+            assert not (tmp_path / "out").exists()
+            search_corpus(load_search_config(tmp_path / "s.yaml"), out=tmp_path / "out")
+    assert counts[0] == counts[1] and len(counts[0]) == 3 and counts[0][0] > 80
+    assert not (tmp_path / "out" / "j").exists()
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

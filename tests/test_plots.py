@@ -38,6 +38,11 @@ def some_cells(name="max_any"):
     return pd.DataFrame(rows).assign(concept="tiny", n_items=12, n_folds=25)
 
 
+def judged_cells(name="max_any"):
+    cells = some_cells(name)
+    return cells.assign(detection=cells["auroc"], judge=[1.0, 1.5, np.nan, 2.5, 0.5, 0.5, np.nan, np.nan])
+
+
 def rdms(n=6):
     from rsatoolbox.rdm import RDMs
 
@@ -67,6 +72,8 @@ def calls():
         "cdf": lambda ax: plots.cdf({HOSTILE: a_map(), "b": a_map()}, ax=ax),
         "top_bottom": lambda ax: plots.top_bottom(a_map(), n=1, names=[HOSTILE] * 5, ax=ax),
         "roi_overlap": lambda ax: plots.roi_overlap({HOSTILE: [1, 2], "b": [2]}, title=HOSTILE, ax=ax),
+        "near_against_far": lambda ax: plots.near_against_far(
+            pd.DataFrame({"D_near": [0.1, -0.2], "D_far": [0.3, 0.1], "selected": [1, 0]}), title=HOSTILE, ax=ax),
         "variance_partition": lambda ax: plots.variance_partition(shares, title=HOSTILE, ax=ax),
         "model_profile": lambda ax: plots.model_profile(profile_of_models, title=HOSTILE, ax=ax),
         "generalisation": lambda ax: plots.generalisation(square, title=HOSTILE, ax=ax),
@@ -76,6 +83,7 @@ def calls():
         "training_curve": lambda ax: plots.training_curve(pd.DataFrame({"tokens": [1e6, 2e6], "fvu": [0.5, 0.4], "l0": [60, 50]}), ax=ax),
         "comparison": lambda ax: plots.comparison(some_cells(HOSTILE), title=HOSTILE, ax=ax),
         "auroc_over_k": lambda ax: plots.auroc_over_k(some_cells(HOSTILE), title=HOSTILE, ax=ax),
+        "axis_scatter": lambda ax: plots.axis_scatter(judged_cells(HOSTILE), title=HOSTILE, ax=ax),
         "concepts_by_methods": lambda ax: plots.concepts_by_methods(
             pd.concat([some_cells().assign(concept=name) for name in (HOSTILE, "b")]), groups={HOSTILE: HOSTILE}, ax=ax),
         "stability": lambda ax: plots.stability(some_cells(HOSTILE), ax=ax),
@@ -411,3 +419,20 @@ def test_maps_of_rdms_say_what_does_not_fit():
         plots.dendrogram_rdm(rdms(), method="ward")
     with pytest.raises(InputError, match="fewer than 3 stimuli"):
         plots.mds(rdms(2))
+
+
+def test_the_scatter_of_two_axes_shows_every_cell_with_both_and_counts_the_others():
+    ax = plots.axis_scatter(judged_cells())
+    drawn = {each.get_label(): np.asarray(each.get_offsets()) for each in ax.collections if hasattr(each, "get_sizes")
+             and len(each.get_sizes())}
+    np.testing.assert_allclose(drawn["raw / max_any"], [[0.60, 1.0], [0.65, 1.5]])
+    np.testing.assert_allclose(drawn["sae / max_any"], [[0.75, 2.5]])
+    np.testing.assert_allclose(drawn["control: random"], [[0.5, 0.5], [0.5, 0.5]])
+    assert "1 without a value" in ax.get_title(loc="left")
+    assert ax.get_xlim()[0] >= 0 and ax.get_xlim()[1] <= 1
+    with pytest.raises(InputError, match="no method has both detection and judge"):
+        plots.axis_scatter(judged_cells().assign(judge=np.nan))
+    with pytest.raises(InputError, match="judge"):
+        plots.axis_scatter(judged_cells(), y="jugde")
+    with pytest.raises(InputError, match="2 concepts"):
+        plots.axis_scatter(pd.concat([judged_cells(), judged_cells().assign(concept="b")]))

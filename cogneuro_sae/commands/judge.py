@@ -20,7 +20,7 @@ from cogneuro_sae.commands.options import (
 )
 from cogneuro_sae.commands.plugins import run_plugin
 from cogneuro_sae.display import plain
-from cogneuro_sae.errors import InputError
+from cogneuro_sae.errors import CogneuroError, InputError
 from cogneuro_sae.terminal import Steps, done, say
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Agree to the cost that would be asked about.")]
@@ -68,5 +68,8 @@ def _pages(folder: Path, steps: Steps) -> Path:
     steps("figures and report")
     searched = files.read_json(folder / "provenance.json").get("search_folder")
     if searched and (Path(searched) / "features.jsonl").is_file():
-        steps(f"cards: {build_gallery(searched, out=folder / 'gallery.html', judge=folder)}")
+        try:
+            steps(f"cards: {build_gallery(searched, out=folder / 'gallery.html', judge=folder)}")
+        except CogneuroError as error:  # the search folder's fault; what was asked and paid is whole
+            steps(f"no cards: {error}")
     return page

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pydantic
 
+from cogneuro_sae.compare.axis_checks import check_judge, searchable
 from cogneuro_sae.config import Listed, OneOrMore, StrictModel
 from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.selection.names import ENSEMBLE_NAMES, SCORE_OPTIONS, VARIANTS
@@ -101,8 +102,10 @@ class CompareConfig(StrictModel):
     """Full-width probe of the raw stream."""
     controls: Listed[Literal["random", "rate_matched"]] = ("random", "rate_matched")
     """Features chosen without labels."""
-    axes: Listed[Literal["detection"]] = ("detection",)
-    """What is measured; detection is the axis this version has."""
+    axes: Listed[Literal["detection", "judge"]] = ("detection",)
+    """What is measured: detection always; judge has raters score what drives the selected features."""
+    judge: str | None = None
+    """A judge config (raters, rubrics, wordings, repeats, controls, budget); with `judge` among the axes."""
     planned: dict[str, str] = {}
     """Contrasts between representations, selectors, ensembles and baselines, named before anything is scored."""
     margin: float = pydantic.Field(0.02, gt=0, lt=1)
@@ -182,6 +185,7 @@ class CompareConfig(StrictModel):
                                  do="write a difference, such as sae - raw")
             for used in weights:
                 self._one_meaning(used, f"planned.{name}")
+        check_judge(self)
         return self
 
     def levels(self) -> dict[str, tuple[str, str]]:
@@ -207,6 +211,16 @@ class CompareConfig(StrictModel):
             raise InputError(f"{doubled[0]!r} names two things in this comparison", do="give one another name (`as:`)")
         known = {name: (axis, name) for axis, names in axes.items() for name in names}
         return known | {name: ("pair", pairs[0]) for name, pairs in self._pairs().items() if name not in known}
+
+    def arms(self) -> dict[tuple[str, str], str]:
+        """Return what the judge calls every pair of a representation that can be searched for and a selector.
+
+        Returns
+        -------
+        dict of (representation, label of the selector) to str
+        """
+        return {pair: name for name, pairs in self._pairs().items() for pair in pairs
+                if searchable(self.representations[pair[0]])}
 
     def _pairs(self) -> dict[str, list[tuple[str, str]]]:
         found: dict[str, list[tuple[str, str]]] = {}

@@ -63,7 +63,7 @@ def _anchored(data, base: Path):
     if not isinstance(data, dict):
         return data
     data = dict(data)
-    for key in ("responses", "model", "stimuli"):
+    for key in ("responses", "model", "stimuli", "judge"):
         value = data.get(key)
         data |= {key: [_path(each, base) for each in value] if isinstance(value, list) else _path(value,
                 base)} if value else {}

@@ -16,11 +16,12 @@ from cogneuro_sae.provenance import hash_of
 
 COMPLETION = "provenance.json"
 PARTS = "parts"
+SCORED = "scored.json"    # the tables stand, the judge axis is open
 INTEGERS = ("k", "repeat", "fold", "n_train", "n_test", "n_items", "n_folds", "n_failed", "feature", "rank",
-            "direction", "sign")
+            "direction", "sign", "judge_features")
 TEXTS = ("features", "reason", "status", "representation", "site", "window", "pooling", "ensemble", "verdict", "beyond",
          "concept", "correction", "method", "model", "contrast", "selector", "effect_name", "interval", "scope",
-         "inference")
+         "inference", "judge_valid", "judge_reason")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -176,4 +177,5 @@ def clear(folder: Path) -> None:
         The results folder.
     """
     (folder / COMPLETION).unlink(missing_ok=True)
+    (folder / SCORED).unlink(missing_ok=True)
     shutil.rmtree(folder / PARTS, ignore_errors=True)

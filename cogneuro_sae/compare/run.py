@@ -21,6 +21,11 @@ from cogneuro_sae.compare.config_file import load_comparison_config, plain_confi
 from cogneuro_sae.compare.descriptive import COLUMNS as FEATURE_COLUMNS
 from cogneuro_sae.compare.inputs import Concept, Inputs, prepare
 from cogneuro_sae.compare.jobs import Scored, Worker
+from cogneuro_sae.compare.judge_axis import JudgeAxis, load_judge_axis, with_hashes
+from cogneuro_sae.compare.judge_cost import say_cost
+from cogneuro_sae.compare.judge_resume import keep_scored, scored_before
+from cogneuro_sae.compare.judge_runs import Setting
+from cogneuro_sae.compare.judging import judge_axis
 from cogneuro_sae.compare.nested import nested_table
 from cogneuro_sae.compare.planned import planned_tests
 from cogneuro_sae.compare.rows import COLUMNS, cells_of
@@ -34,7 +39,7 @@ from cogneuro_sae.provenance import hash_of, run_record
 
 def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu", dry_run: bool = False,
                    overwrite: bool = False, allow_download: bool = False, progress: Callable[[str], None] | None = None,
-                   describe: Callable | None = None) -> Comparison:
+                   describe: Callable | None = None, yes: bool = False) -> Comparison:
     """Let ways of choosing features compete on held-out items, beside floors, skylines and controls.
 
     The results folder is `<out>/<name>/<hash10>/`, the hash over the resolved config and the content of stimuli, model
@@ -52,7 +57,7 @@ def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu"
     dry_run : bool
         Load and check everything, say what would be done, write nothing.
     overwrite : bool
-        Do finished work again.
+        Do finished work again; answers of raters, once paid, are kept.
     allow_download : bool
         Whether a model may be fetched from the hub.
     progress : callable, optional
@@ -61,6 +66,8 @@ def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu"
         `concept_map.describe_concept` when left out. Called once per concept as describe(folder, stimuli=, design=,
         responses=, rows=, selected=, through=, representation=, window=, pooling=, transform=, seed=) with the cell
         that inner folds like best, so that a report can show its features without the model.
+    yes : bool
+        What the judge costs is agreed to.
 
     Returns
     -------
@@ -80,19 +87,25 @@ def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu"
         raise InputError("overwrite and dry_run contradict each other", do="give one of them")
     config = config if isinstance(config, CompareConfig) else load_comparison_config(config)
     inputs = prepare(config, device=device, allow_download=allow_download)
+    axis = load_judge_axis(inputs.config, n_concepts=len(inputs.concepts), allow_download=allow_download)
+    inputs = with_hashes(inputs, axis)
+    setting = Setting(device, allow_download, yes, say, say, None)
     folder = results_folder(inputs, out)
     say(grid_line(inputs))
     if dry_run:
+        say_cost(inputs, axis, folder, setting)
         say(f"would write {folder}")
         return Comparison(config=plain_config(inputs.config), folder=folder)
-    if (folder / disk.COMPLETION).is_file() and not overwrite:
-        lost = files.mismatch(folder, files.read_json(folder / disk.COMPLETION).get("files", {}))
-        if lost is None:
+    record = files.read_json(folder / disk.COMPLETION) if (folder / disk.COMPLETION).is_file() and not overwrite else None
+    if record is not None:
+        lost = files.mismatch(folder, record.get("files", {}))
+        if lost is None and (axis is None or record.get("judge", {}).get("config") == axis.plain):
             say(f"already done: {folder}")
             shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
             return Comparison.load(folder)
-        say(f"finished before, but {lost[0].name} {lost[1]}: computed again")
-        overwrite = True
+        if lost is not None:
+            say(f"finished before, but {lost[0].name} {lost[1]}: computed again")
+            overwrite, record = True, None
     disk.refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,8 +116,26 @@ def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu"
         files.sweep(folder)
         if overwrite:
             disk.clear(folder)
-        _compute(inputs, folder, started, lambda line: (log.info(line), say(line)), interrupts, describe)
+        logged = setting._replace(say=lambda line: (log.info(line), say(line)), interrupts=interrupts)
+        _all(inputs, axis, folder, record, started, logged, describe)
     return Comparison.load(folder)
+
+
+def _all(inputs: Inputs, axis: JudgeAxis | None, folder: Path, record: dict | None, started: float, setting: Setting,
+         describe) -> None:
+    """Detection, then the judge axis where there is one; either is gone on with, and the record is written last."""
+    before = scored_before(folder, record) if axis is not None else None
+    if before is None:
+        before = _compute(inputs, folder, started, setting.say, setting.interrupts, describe)
+        if axis is not None:
+            before = keep_scored(folder, before)
+    else:
+        setting.say("tables from before; the judge axis is gone on with")
+    if axis is not None:
+        before = judge_axis(inputs, axis, folder, before, setting)
+    files.write_json(folder / disk.COMPLETION, before)
+    (folder / disk.SCORED).unlink(missing_ok=True)
+    shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
 
 
 def results_folder(inputs: Inputs, out: str | Path | None) -> Path:
@@ -124,7 +155,7 @@ def results_folder(inputs: Inputs, out: str | Path | None) -> Path:
     """
     plain = plain_config(inputs.config)
     # what files are called and where they lie does not matter, what is in them does
-    recipe = {key: value for key, value in plain.items() if key not in ("name", "stimuli", "model", "responses")}
+    recipe = {key: value for key, value in plain.items() if key not in ("name", "stimuli", "model", "responses", "judge")}
     recipe["representations"] = {
         name: text if text == "raw" or "(" in text and not text.startswith("shuffled") else text.startswith("shuffled")
         for name, text in plain["representations"].items()}
@@ -148,7 +179,7 @@ def grid_line(inputs: Inputs) -> str:
             f"{folds.splits} folds by item, {folds.inner} inner folds")
 
 
-def _compute(inputs: Inputs, folder: Path, started: float, say: Callable, interrupts: Interrupts, describe) -> None:
+def _compute(inputs: Inputs, folder: Path, started: float, say: Callable, interrupts: Interrupts, describe) -> dict:
     plain = plain_config(inputs.config)
     planned_hash = hash_of(plain.get("planned", {}))
     files.write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
@@ -169,14 +200,13 @@ def _compute(inputs: Inputs, folder: Path, started: float, say: Callable, interr
     failed = int((tables["table"]["status"] != "ok").sum())
     warnings = [*inputs.warnings, *worker.scored.warnings] + ([f"{failed} rows failed: see table.csv"]
                                                               if failed else [])
-    files.write_json(folder / disk.COMPLETION, run_record(
+    say(f"{len(tables['table'])} rows, {failed} failed")
+    return run_record(
         config=plain, hashes=inputs.hashes, seed=inputs.config.seed, started=started, warnings=warnings, verb="compare",
         planned_sha256=planned_hash, schemes={c.task.concept: c.design.scheme.description for c in inputs.concepts},
         folds_sha256={c.task.concept: folds_hash(c) for c in inputs.concepts}, draws=inputs.config.draws,
         files=files.fingerprints(folder, [*(f"{name}.csv" for name in TABLES), "config.yaml",
-                                          *(f"maps/{c.task.concept}.npz" for c in inputs.concepts)])))
-    shutil.rmtree(folder / disk.PARTS, ignore_errors=True)
-    say(f"{len(tables['table'])} rows, {failed} failed")
+                                          *(f"maps/{c.task.concept}.npz" for c in inputs.concepts)]))
 
 
 def folds_hash(concept: Concept) -> str:

@@ -30,7 +30,7 @@ KINDS = {
         "items table conditions factors", "check or map"),
     "CompareConfig": _kind(
         "a comparison config", "name seed stimuli contrast model site responses representations window pooling "
-        "transform selectors k ensemble folds permutations draws baselines skylines controls axes planned margin",
+        "transform selectors k ensemble folds permutations draws baselines skylines controls axes judge planned margin",
         "", "compare"),
     "MapConfig": _kind(
         "a map config", "name seed stimuli contrast model site responses representation window pooling scores rsa "

@@ -5,6 +5,16 @@ from __future__ import annotations
 import importlib
 
 _HOMES = {
+    "judge_features": "run",
+    "JudgeConfig": "config",
+    "load_judge_config": "config",
+    "read_judge_table": "tables",
+    "read_scores": "tables",
+    "Verdict": "analysis",
+    "verdicts": "analysis",
+    "first_line": "validity",
+    "write_sheet": "sheets",
+    "read_sheet": "sheets",
     "PROVIDERS": "providers",
     "RaterSpec": "providers",
     "make_provider": "providers",

@@ -34,7 +34,7 @@ def answer_items(records: Iterable[Mapping[str, Any]], *, concept: str = "", con
     InputError
         No record, a record without one of the three, or a share outside [0, 1).
     """
-    rows = [_checked(row, number) for number, row in enumerate(records, 1)]
+    rows = [checked_answer(row, f"record {number}") for number, row in enumerate(records, 1)]
     if not rows or not 0 <= controls < 1:
         raise InputError("no answers to judge" if not rows else f"controls is {controls}",
                          allowed="at least one record; a share of controls from 0 to below 1")
@@ -48,11 +48,28 @@ def answer_items(records: Iterable[Mapping[str, Any]], *, concept: str = "", con
     return [items[at] for at in rng.permutation(len(items))]
 
 
-def _checked(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+def checked_answer(row: Any, where: str) -> dict[str, Any]:
+    """Return the fields of an answer to a task that are used.
+
+    Parameters
+    ----------
+    row : mapping
+        `question`, `answer` (str), `reference` (str or None) and perhaps `arm` (str).
+    where : str
+        Its place, for messages.
+
+    Raises
+    ------
+    InputError
+        It is no mapping, or a field is missing or no text.
+    """
+    if not isinstance(row, Mapping):
+        raise InputError(f"an answer is a {type(row).__name__}", where=where, allowed="question, answer, reference, arm",
+                         do='write {"question": "...", "answer": "...", "reference": "..."}')
     found = {key: row.get(key) for key in ("question", "answer", "reference")} | {"arm": row.get("arm") or ""}
     for key in ("question", "answer", "reference", "arm"):
         if not isinstance(found[key], str) and not (key == "reference" and found[key] is None):
-            raise InputError(f"{key} is {found[key]!r}", where=f"record {number}", allowed="a text")
+            raise InputError(f"{key} is {found[key]!r}", where=where, allowed="a text")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cogneuro_sae.config import Listed, OneOrMore, StrictModel, load_yaml, parse
 from cogneuro_sae.config.overrides import apply_overrides
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.judge.providers.spec import RaterSpec
+from cogneuro_sae.judge.rubrics import get_rubric
 
 KIND = "configs/judge"
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -74,6 +76,15 @@ class JudgeConfig(StrictModel):
             raise InputError("the rubric answer and the file of answers belong together", do="give both or neither")
         if len(self.rubrics) != len(set(self.rubrics)):
             raise InputError("a rubric is named twice", do="name each once")
+        for name in self.rubrics:
+            get_rubric(name)
+        for name, wordings in self.wordings.items():
+            for each in wordings if name in self.rubrics else ():
+                get_rubric(name).checked(each)
+        tests, asked = {"detection", "fuzzing"} & set(self.rubrics), {"explanation", "explanation_batch"}
+        if tests and not asked & set(self.rubrics):
+            raise InputError(f"{' and '.join(sorted(tests))} test explanations, and none is asked for", where="rubrics",
+                             do="add explanation or explanation_batch")
         names = [rater.name for rater in self.raters]
         if len(names) != len(set(names)):
             raise InputError("two raters have the same name", where="raters", do="give one of them `as: NAME`")
@@ -129,7 +140,8 @@ def plain_config(config: JudgeConfig) -> dict:
     data["raters"] = [{key: value for key, value in rater.model_dump(mode="json", by_alias=True,
                                                                     exclude_unset=True).items() if value is not None}
                       for rater in config.raters]
-    return {key: value for key, value in data.items() if value not in (None, [], {}, "")}
+    plain = JudgeConfig.model_construct(raters=()).model_dump(mode="json")
+    return {key: value for key, value in data.items() if value not in (None, [], {}, "") or value != plain[key]}
 
 
 def _anchored(data, base: Path):
@@ -137,11 +149,13 @@ def _anchored(data, base: Path):
     if not isinstance(data, dict):
         return data
     data = data | {key: _path(data[key], base) for key in PATHS if key in data}
-    if isinstance(data.get("sheets"), list):
-        data["sheets"] = [_path(sheet, base) for sheet in data["sheets"]]
-    if isinstance(data.get("raters"), list):
+    if "sheets" in data:
+        given = data["sheets"] if isinstance(data["sheets"], list) else [data["sheets"]]
+        data["sheets"] = [_path(sheet, base) for sheet in given]
+    if "raters" in data:
+        given = data["raters"] if isinstance(data["raters"], list) else [data["raters"]]
         data["raters"] = [rater | {"file": _path(rater["file"], base)} if isinstance(rater, dict) and "file" in rater
-                          else rater for rater in data["raters"]]
+                          else rater for rater in given]
     return data
 
 
@@ -149,6 +163,7 @@ def _path(value, base: Path):
     if not isinstance(value, str) or not value.strip() or len(value) > 1000 or "\x00" in value:
         return value
     for folder in (base, shipped("configs").parent):
-        if (folder / value).exists():
-            return str((folder / value).resolve())
+        with contextlib.suppress(OSError):  # a text too long for a file name is a fault that its reader names
+            if (folder / value).exists():
+                return str((folder / value).resolve())
     return value

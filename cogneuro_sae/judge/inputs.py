@@ -10,9 +10,11 @@ from typing import NamedTuple
 from cogneuro_sae import files
 from cogneuro_sae.config import shipped
 from cogneuro_sae.errors import InputError
+from cogneuro_sae.judge.answers import checked_answer
 from cogneuro_sae.judge.config import JudgeConfig
 from cogneuro_sae.judge.messages import Provider
 from cogneuro_sae.judge.providers import Context, RaterSpec, context_of, make_provider
+from cogneuro_sae.judge.providers.spec import NETWORK
 from cogneuro_sae.judge.rubrics import get_rubric
 from cogneuro_sae.search import SearchResult, expected_windows, load_search_config, read_search, search_corpus
 from cogneuro_sae.stimuli import StimulusSet
@@ -71,7 +73,7 @@ def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str =
     device : str
         For the search.
     dry_run : bool
-        Run no search: stand-ins take the place of windows that are not there.
+        Run no search: stand-ins take the place of windows that are not there. Vendors' models are counted without key.
     allow_download : bool
         For the search's model and corpus.
     say : callable
@@ -90,6 +92,12 @@ def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str =
     """
     wordings = {name: tuple(get_rubric(name).checked(each) for each in
                             config.wordings.get(name, get_rubric(name).wordings[:1])) for name in config.rubrics}
+    # what can be refused is refused before a search of hours
+    known = {spec: _rater(spec, Context(config.concept or ""), dry_run) for spec in config.raters
+             if spec.provider != "lexical"}
+    answers = _answers(config.answers)
+    if config.stimuli:
+        StimulusSet.from_yaml(config.stimuli)
     search, placeholder = _windows(config, out, device, dry_run, allow_download, say) if config.search else (None, False)
     concept = config.concept or _concept_of(search) or ""
     stimuli = _stimuli(config, concept)
@@ -98,28 +106,48 @@ def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str =
         raise InputError("no concept to ask about", where=f"config {config.name}", do="give concept: or stimuli:")
     context = context_of(stimuli, config.contrast) if stimuli is not None else Context(concept, config.definition)
     context = context._replace(concept=concept, definition=config.definition or context.definition)
-    raters = {spec: make_provider(spec, context=context) for spec in config.raters}
+    raters = {spec: known[spec] if spec in known else _rater(spec, context, dry_run) for spec in config.raters}
     hashes = {"prompts": {name: {each: get_rubric(name).hash(each) for each in used} for name, used in wordings.items()}}
     hashes |= {"stimuli": stimuli.sha256} if stimuli is not None else {}
     if config.answers:
         hashes["answers"] = files.sha256_file(Path(config.answers))
+    recorded = {spec.name: files.sha256_file(Path(spec.file)) for spec in config.raters if spec.file}
+    hashes |= {"recorded": recorded} if recorded else {}
     if search is not None and not placeholder:
         hashes["search"] = {name: files.sha256_file(search.folder / name) for name in ("features.jsonl", "windows.jsonl")}
-    return Inputs(config, search, _answers(config.answers), stimuli, concept, context.definition, raters, wordings, hashes,
+    return Inputs(config, search, answers, stimuli, concept, context.definition, raters, wordings, hashes,
                   str(search.config.get("model", "")) if search is not None else "", placeholder)
 
 
+def _rater(spec: RaterSpec, context: Context, dry_run: bool) -> Provider:
+    if dry_run and spec.provider in NETWORK:
+        from cogneuro_sae.judge.providers.unasked import Unasked
+
+        return Unasked(spec)
+    return make_provider(spec, context=context)
+
+
 def _windows(config, out, device, dry_run, allow_download, say) -> tuple[SearchResult, bool]:
-    if (Path(config.search) / "features.jsonl").is_file():
-        return read_search(config.search), False
-    if Path(config.search).is_dir():
+    if _is_dir(Path(config.search)):
+        if (Path(config.search) / "features.jsonl").is_file():
+            return read_search(config.search), False
         raise InputError("is no search folder", where=config.search, do="give a search config, or run the search first")
     wanted = load_search_config(config.search)
-    folder = search_corpus(wanted, out=out, device=device, dry_run=dry_run, allow_download=allow_download, progress=say)
+    # a dry search says what it would write, which reads as if this run did
+    folder = search_corpus(wanted, out=out, device=device, dry_run=dry_run, allow_download=allow_download,
+                           progress=(lambda line: None) if dry_run else say)
     if dry_run and not (folder / "provenance.json").is_file():
         say("the search has not been run: stand-ins of the right number and length take the place of its windows")
         return expected_windows(wanted, folder, device=device, allow_download=allow_download), True
+    say(f"windows: {folder}")
     return read_search(folder), False
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # longer than a file name can be
+        return False
 
 
 def _concept_of(search: SearchResult | None) -> str | None:
@@ -151,7 +179,7 @@ def _answers(path: str | None) -> tuple[dict, ...]:
     found = []
     for number, line in enumerate(lines, 1):
         try:
-            found.append(json.loads(line))
-        except ValueError as error:
+            found.append(checked_answer(json.loads(line), f"{path}:{number}"))
+        except json.JSONDecodeError as error:
             raise InputError(f"not JSON ({error})", where=f"{path}:{number}") from error
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Texts of a stimulus set as items whose answer is known; items kept for confirmation are never used."""
+"""Texts of a stimulus set as items of known answer; those kept for confirmation only where the others are too few."""
 
 from __future__ import annotations
 
@@ -75,10 +75,23 @@ def known_texts(stimuli: StimulusSet, *, contrast: str | None = None, seed: int 
     first, second = windows(near), windows(far)
     turns = [window for pair in zip(first, second) for window in pair]
     negative = turns + first[len(second):] + second[len(first):]
-    found = KnownTexts(windows(positive), negative, [table["text"].iloc[row] for row in far], ())
-    few = [f"{len(rows)} known {name}s outside confirmation, fewer than {KNOWN}"
+    kept = stimuli.design(contrast, unlocked=True)
+    locked = [(row, y) for row, y in zip(kept.rows.tolist(), kept.y.tolist()) if row not in sign]
+    sign |= dict(locked)
+    counterparts |= {(table["item"].iloc[row], table["paraphrase"].iloc[row], y): row for row, y in locked}
+    positive, used = _made_up(windows(positive), windows([row for row, y in locked if y == 1]))
+    negative, more = _made_up(negative, windows([row for row, y in locked if y == 0]))
+    found = KnownTexts(positive, negative, [table["text"].iloc[row] for row in far], ())
+    borrowed = [f"{used + more} known texts are among those kept for confirmation: they test the rater, no feature"] \
+        if used + more else []
+    few = [f"{len(rows)} known {name}s, fewer than {KNOWN}"
            for name, rows in (("positive", found.positive), ("negative", found.negative)) if len(rows) < KNOWN]
-    return found._replace(notes=tuple(few))
+    return found._replace(notes=tuple([*borrowed, *few]))
+
+
+def _made_up(windows: list[dict], locked: list[dict]) -> tuple[list[dict], int]:
+    lack = min(max(KNOWN - len(windows), 0), len(locked))
+    return windows + locked[:lack], lack
 
 
 def _counterpart(table: Any, row: int, sign: dict[int, int], counterparts: dict) -> str | None:

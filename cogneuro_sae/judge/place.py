@@ -14,6 +14,8 @@ from cogneuro_sae.errors import InputError, SetupError
 
 COMPLETION = "provenance.json"
 LEDGER = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
+MADE = ("config.yaml", "items.jsonl", "scores.csv", "features.csv", "gates.csv", "arms.csv", "sheet.csv",
+        "latent_index_meaning.json")
 OWN = (COMPLETION, "config.yaml", "items.jsonl", *LEDGER)
 
 
@@ -26,7 +28,7 @@ def judge_folder(folder: Path, *, overwrite: bool = False) -> Iterator[logging.L
     folder : Path
         `<out>/<name>/<hash10>`.
     overwrite : bool
-        Put the ledger of an earlier run aside, under a name with the time, and start a new one.
+        Put the ledger and the tables of an earlier run aside, under a name with the time, and start anew.
 
     Yields
     ------
@@ -51,14 +53,23 @@ def judge_folder(folder: Path, *, overwrite: bool = False) -> Iterator[logging.L
         raise SetupError(f"cannot be made ({error.strerror or error})", where=str(folder), do="use another --out") from error
     with files.locked(folder), _log(folder) as logger:
         files.sweep(folder)
+        if overwrite:
+            _put_aside(folder)
         (folder / COMPLETION).unlink(missing_ok=True)
-        if overwrite and (folder / LEDGER[0]).is_file():
-            aside = folder / f"paid-{time.strftime('%Y%m%dT%H%M%S')}"
-            aside.mkdir()
-            for name in LEDGER:
-                if (folder / name).is_file():
-                    shutil.move(folder / name, aside / name)
         yield logger
+
+
+def _put_aside(folder: Path) -> None:
+    """Tables go with the ledger they come from, or a report would show them beside the new one."""
+    there = [name for name in (*LEDGER, *MADE, COMPLETION) if (folder / name).is_file()]
+    if not there:
+        return
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    names = (f"paid-{stamp}{again}" for again in ("", *(f"-{number}" for number in range(2, 1000))))
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    aside.mkdir()
+    for name in there:
+        shutil.move(folder / name, aside / name)
 
 
 @contextlib.contextmanager

@@ -186,7 +186,7 @@ def _unfinished(stopped: list[tuple[Provider, Outcome]]) -> CogneuroError:
     rater, outcome = stopped[0]
     left = sum(each.left for _, each in stopped)
     what = f"{left} calls are left: {outcome.reason}"
-    if "budget" in outcome.reason:
+    if outcome.reason.startswith("budget:"):
         return InputError(what, where=rater.name, do="raise the budget and run the same command again; "
                                                      "what is answered is not paid twice")
     return SetupError(what, where=rater.name, do="mend that and run the same command again; what is answered is kept")

@@ -18,20 +18,23 @@ from cogneuro_sae.judge.answers import answer_items
 from cogneuro_sae.judge.config import JudgeConfig, load_judge_config, plain_config
 from cogneuro_sae.judge.controls import TESTS_OF_EXPLANATIONS, ItemPlan, plan_items
 from cogneuro_sae.judge.inputs import Inputs, prepare
-from cogneuro_sae.judge.items import Item, write_items
+from cogneuro_sae.judge.items import Item, arms_of, read_items, write_items
 from cogneuro_sae.judge.ledger import Ledger
 from cogneuro_sae.judge.meanings import Meaning, explanations_of, meanings_of, write_meanings
 from cogneuro_sae.judge.parsing import Parsed
-from cogneuro_sae.judge.place import COMPLETION, judge_folder
+from cogneuro_sae.judge.people import human_rows, human_table, sheet_hashes
+from cogneuro_sae.judge.place import COMPLETION, MADE, judge_folder
+from cogneuro_sae.judge.providers.spec import NETWORK
 from cogneuro_sae.judge.rounds import ask, estimates, total_cost
-from cogneuro_sae.judge.sheets import read_sheet, write_sheet
+from cogneuro_sae.judge.sheets import write_sheet
 from cogneuro_sae.judge.tables import judge_tables, write_tables
 from cogneuro_sae.judge.validity import first_line
 from cogneuro_sae.provenance import hash_of, run_record
+from cogneuro_sae.stimuli.expressions import parse_expression
 
 # what is asked does not depend on these, or they are hashed by content
 FREE = ("name", "search", "answers", "stimuli", "sheets", "budget", "confirm_above", "retries", "writer", "planned")
-MADE = ("config.yaml", "items.jsonl", "scores.csv", "features.csv", "gates.csv", "arms.csv", "sheet.csv")
+FREE_OF_RATERS = ("concurrency", "timeout", "key_env", "price", "allow_download", "file")
 
 
 def judge_features(config: JudgeConfig | str | Path, *, out: str | Path | None = None, device: str = "cpu",
@@ -48,7 +51,8 @@ def judge_features(config: JudgeConfig | str | Path, *, out: str | Path | None =
     device : str
         For the search, when it has to be run first.
     dry_run : bool
-        Count calls, tokens and cost; ask nobody and write nothing.
+        Count calls, tokens and cost; ask nobody and write nothing. Where the search has not been run the folder's own
+        name is not known, and its parent is returned.
     overwrite : bool
         Ask, and pay, everything again.
     allow_download : bool
@@ -81,20 +85,38 @@ def judge_features(config: JudgeConfig | str | Path, *, out: str | Path | None =
     for note in (*first.notes, *(f"{rater.name}: {note}" for rater in inputs.raters.values()
                                  for note in getattr(rater, "notes", ()))):
         say(note)
-    recipe = {key: value for key, value in config.model_dump(mode="json", by_alias=True).items() if key not in FREE}
     folder = Path(out or "results") / config.name / hash_of(
-        {"verb": "judge", "config": recipe, "hashes": inputs.hashes})[:10]
+        {"verb": "judge", "config": _recipe(config), "hashes": inputs.hashes})[:10]
+    _check_analysis(config, first.items, folder)
     if dry_run:
-        _say_cost(inputs, first.items, say)
+        _say_cost(inputs, first.items, folder, say)
         say(f"would write {folder.parent}/, in a folder named after the windows' hash" if inputs.placeholder
             else f"would write {folder}")
-        return folder
+        return folder.parent if inputs.placeholder else folder
     if (folder / COMPLETION).is_file() and not overwrite and not _changed(folder, config):
         say(f"already done: {folder}")
         return folder
     with judge_folder(folder, overwrite=overwrite) as log, Interrupts() as interrupts:
         _compute(inputs, first, folder, started, interrupts, lambda line: (log.info(line), say(line)), yes)
     return folder
+
+
+def _recipe(config: JudgeConfig) -> dict:
+    """What the answers depend on."""
+    recipe = {key: value for key, value in config.model_dump(mode="json", by_alias=True).items() if key not in FREE}
+    return recipe | {"raters": [{key: value for key, value in rater.items() if key not in FREE_OF_RATERS}
+                                for rater in recipe["raters"]]}
+
+
+def _check_analysis(config: JudgeConfig, items: list[Item], folder: Path) -> None:
+    """Find what the analysis would refuse before anything is paid, and before a finished folder is touched."""
+    arms = dict.fromkeys(arm for item in items for arm in arms_of(item))
+    for name, text in config.planned.items():
+        parse_expression(text, arms, where=f"planned.{name}")
+    whole = not set(config.rubrics) & set(TESTS_OF_EXPLANATIONS)
+    there = (folder / COMPLETION).is_file() and (folder / "items.jsonl").is_file()
+    if config.sheets:
+        human_rows(config.sheets, items if whole else read_items(folder / "items.jsonl") if there else None)
 
 
 def _first_round(inputs: Inputs, explanations: dict[str, str] | None = None) -> ItemPlan:
@@ -111,14 +133,18 @@ def _first_round(inputs: Inputs, explanations: dict[str, str] | None = None) -> 
                       contrast=config.contrast, per_bin=config.per_bin, known=config.known, explanations=explanations)
 
 
-def _say_cost(inputs: Inputs, items: list[Item], say: Callable[[str], None]) -> None:
+def _say_cost(inputs: Inputs, items: list[Item], folder: Path, say: Callable[[str], None]) -> None:
     found = estimates(inputs, items)
     for name, each in found.items():
         cost = "unknown cost" if each.cost is None else f"about {each.cost:.4f}"
         say(f"{name}: {each.calls:,} calls, about {each.tokens_in:,} tokens sent and {each.tokens_out:,} answered, {cost} "
-            f"({each.price_line})")
+            f"({each.price_line.removeprefix(f'{name}: ')})")
     if set(inputs.config.rubrics) & set(TESTS_OF_EXPLANATIONS):
         say("detection and fuzzing come on top: their items follow from the explanations")
+    if (folder / "ledger.sqlite").is_file() and not inputs.placeholder:
+        with Ledger(folder / "ledger.sqlite", readonly=True) as known:
+            answered = int((known.to_frame()["state"] == "done").sum())
+        say(f"{answered:,} calls of this run are answered already and are neither asked nor paid again")
     total = total_cost(found)
     say("in all: unknown" if total is None else f"in all: about {total:.4f}")
     if inputs.config.budget is not None and total is not None and total > inputs.config.budget:
@@ -126,12 +152,14 @@ def _say_cost(inputs: Inputs, items: list[Item], say: Callable[[str], None]) -> 
 
 
 def _changed(folder: Path, config: JudgeConfig) -> bool:
-    """Whether analysis would differ from what stands there: sheets, planned contrasts, or a damaged file."""
-    record = files.read_json(folder / COMPLETION)
+    """Whether there is work left: calls that failed, other sheets, contrasts or writer, a damaged file."""
+    try:
+        record = files.read_json(folder / COMPLETION)
+    except InputError:
+        return True
     before = record.get("config", {})
-    sheets = {Path(sheet).name: files.sha256_file(sheet) for sheet in config.sheets if Path(sheet).is_file()}
-    return before.get("planned", {}) != config.planned or record.get("sheets", {}) != sheets or \
-        files.mismatch(folder, record.get("files", {})) is not None
+    return bool(record.get("unanswered")) or before.get("planned", {}) != config.planned or record.get("sheets", []) != sheet_hashes(config.sheets) or \
+        record.get("stimulus_writer") != config.writer or files.mismatch(folder, record.get("files", {})) is not None
 
 
 def _compute(inputs: Inputs, first: ItemPlan, folder: Path, started: float, interrupts: Interrupts, say: Callable,
@@ -177,10 +205,10 @@ def _meanings(inputs: Inputs, items: list[Item], ledger: Ledger) -> dict[str, Me
 def _analyse(inputs: Inputs, items: list[Item], frame: pd.DataFrame, folder: Path, started: float, say: Callable,
              notes: list[str]) -> None:
     config = inputs.config
-    human = [row for sheet in config.sheets for row in read_sheet(sheet, items)]
+    human = human_rows(config.sheets, items)
     kinds = {rater.name: "judge" if rater.is_judge else "baseline" for rater in inputs.raters.values()}
     kinds |= {row.rater: "human" for row in human}
-    scores = pd.concat([frame.drop(columns="raw"), _human_rows(human)], ignore_index=True) if human else \
+    scores = pd.concat([frame.drop(columns="raw"), human_table(human)], ignore_index=True) if human else \
         frame.drop(columns="raw")
     files.write_text(folder / "scores.csv", scores.map(cell).to_csv(index=False))
     write_sheet(items, folder / "sheet.csv", concept=inputs.concept, definition=inputs.definition, seed=config.seed)
@@ -189,19 +217,13 @@ def _analyse(inputs: Inputs, items: list[Item], frame: pd.DataFrame, folder: Pat
     say(first_line(tables.gates, kinds=kinds))
     raters = {rater.name: {"kind": kinds[rater.name], "model": rater.model} for rater in inputs.raters.values()}
     raters |= {row.rater: {"kind": "human", "model": ""} for row in human}
+    network = [rater.name for spec, rater in inputs.raters.items() if spec.provider in NETWORK]
+    unanswered = int(((frame["state"] == "failed") & frame["rater"].isin(network)).sum())
     currency = next((price.currency for price in (getattr(rater, "price", None) for rater in inputs.raters.values())
                      if price is not None), "")
     files.write_json(folder / COMPLETION, run_record(
         config=plain_config(config), hashes=inputs.hashes, seed=config.seed, started=started, warnings=notes, verb="judge",
         concept=inputs.concept, raters=raters, studied_model=inputs.studied, stimulus_writer=config.writer,
         currency=currency, search_folder=str(inputs.search.folder) if inputs.search is not None else "",
-        sheets={Path(sheet).name: files.sha256_file(sheet) for sheet in config.sheets},
+        sheets=sheet_hashes(config.sheets), unanswered=unanswered,
         files=files.fingerprints(folder, [name for name in MADE if (folder / name).is_file()])))
-
-
-def _human_rows(rows: list) -> pd.DataFrame:
-    return pd.DataFrame([{"key": f"{row.rater}:{row.item.item}", "item": row.item.item, "rubric": row.item.rubric,
-                          "wording": "sheet", "rater": row.rater, "repeat": row.repeat, "arm": row.item.arm,
-                          "feature": row.item.feature, "control": row.item.control, "state": "done",
-                          "status": row.parsed.status, "reason": row.parsed.reason, "score": row.parsed.score,
-                          "label": json.dumps(row.parsed.label)} for row in rows])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cogneuro_sae.compare.judge_resume import AXES_FILE
 from cogneuro_sae.display import plain
+from cogneuro_sae.judge.analysis import ALL
+from cogneuro_sae.plots.axes import axis_scatter
 from cogneuro_sae.plots.comparisons import auroc_over_k, comparison
 from cogneuro_sae.plots.outcomes import planned, stability
 from cogneuro_sae.report.concepts import is_library
-from cogneuro_sae.report.folder import Run, as_text, place
-from cogneuro_sae.report.parts import Heading, Table, Text, figure, table
+from cogneuro_sae.report.folder import Run, as_text, place, read_table
+from cogneuro_sae.report.parts import Code, Figure, Heading, Table, Text, figure, table
 
 MOST_ROWS = 40
 TEST_COLUMNS = ("name", "scope", "concept", "expression", "estimate", "low", "high", "p", "p_adjusted", "d_z", "n",
@@ -17,6 +20,8 @@ TEST_COLUMNS = ("name", "scope", "concept", "expression", "estimate", "low", "hi
 CONTEXT = ("concept", "contrast", "model", "representation", "site", "window", "pooling", "k", "ensemble", "interval",
            "inference",
            "effect_name", "status")
+JUDGE_COLUMNS = ("concept", "representation", "site", "window", "pooling", "selector", "k", "ensemble", "kind",
+                 "detection", "judge", "judge_features", "judge_valid", "judge_reason")
 HIDDEN = ("detection", "seconds")   # detection is AUROC again; seconds are in the file
 
 
@@ -35,13 +40,14 @@ def comparison_section(run: Run) -> list:
     """
     if is_library(run):
         tests = run.tables.get("tests", pd.DataFrame({"scope": []}))
-        return _planned(run, tests[tests["scope"] == "across"]) if len(tests) else []
+        return _judge_axis(run) + (_planned(run, tests[tests["scope"] == "across"]) if len(tests) else [])
     parts: list = []
     cells = run.tables.get("cells")
     if cells is not None:
         for concept, rows in cells.groupby("concept", sort=False):
             parts.append(Heading(plain(concept)))
             parts += _concept_figures(run, str(concept), rows.reset_index(drop=True))
+        parts += _judge_axis(run)
     else:
         parts.append(Text("cells.csv is not there yet: no cell was finished, or the run stopped before they were "
                           "summarised."))
@@ -91,6 +97,57 @@ def _concept_figures(run: Run, concept: str, rows: pd.DataFrame) -> list:
     return parts
 
 
+def _judge_axis(run: Run) -> list:
+    """What raters made of the selected features; what their gates say stands first."""
+    if "judge" not in run.config.get("axes", ()):
+        return []
+    cells, parts = run.tables["cells"], [Heading("The judge on the selected features")]
+    mine = set(cells["concept"])
+    runs = [each for each in run.provenance.get("judge", {}).get("runs", []) if each.get("concept") in mine]
+    if not runs or "judge_valid" not in cells:
+        return [*parts, Text("The judge axis was not finished: run the same command again.")]
+    by_line: dict[str, list[str]] = {}
+    for each in runs:
+        by_line.setdefault(as_text(each.get("first_line") or each.get("reason")), []).append(_where(each, runs))
+    parts += [Text(plain(f"{line} ({'; '.join(names)})" if len(by_line) > 1 else line)) for line, names in sorted(
+        by_line.items(), key=lambda pair: not pair[0].startswith("NOT VALID"))]
+    for concept, rows in cells.groupby("concept", sort=False) if not is_library(run) else ():
+        if (rows["judge"].notna() & (rows["kind"] == "method")).any():
+            parts.append(_judge_figure(run, str(concept), rows.reset_index(drop=True)))
+        shown = rows[rows["kind"].isin(("method", "control"))][[name for name in JUDGE_COLUMNS if name in rows]]
+        parts.append(lean(shown, f"{plain(concept)}: detection and judge of every cell (cells.csv)", limit=MOST_ROWS,
+                          hidden=()))
+    return parts + _axes_together(run, mine) + [Code("\n".join(
+        f"{_where(each, runs)}: {as_text(each['judge'])}" for each in runs if each.get("judge")),
+        "judge folders (`cogneuro-sae report FOLDER` makes the report of one: all gates, arms, items)")]
+
+
+def _where(each: dict, runs: list[dict]) -> str:
+    varying = [name for name in ("concept", "site", "window", "pooling") if len({as_text(one.get(name)) for one in runs}) > 1]
+    return plain(", ".join(as_text(each.get(name)) for name in varying or ("concept",)))
+
+
+def _judge_figure(run: Run, concept: str, rows: pd.DataFrame) -> Figure:
+    return figure(
+        axis_scatter(rows, title=concept), "Detection against judge", save_as=place(run, concept, "detection_judge"),
+        shown="Each cell by its held-out AUROC (line: 95 % interval) and by the mean score that raters gave to corpus "
+              "windows of its features (0 = unrelated to the concept, 3 = about it); grey: control features.",
+        good="methods that lie both right of chance and above the controls.",
+        otherwise="right but as low as the controls: the features tell these texts apart by something that is not the "
+                  "concept; high but at chance: about the concept in a corpus, of no use on matched foils. With gates that "
+                  "failed or were not measured the height shows nothing.")
+
+
+def _axes_together(run: Run, concepts: set) -> list:
+    """Rank correlation of judge and detection over features."""
+    if not (run.path / AXES_FILE).is_file():
+        return []
+    found = read_table(run.path / AXES_FILE)
+    found = found[found["concept"].isin(concepts | {ALL} if is_library(run) or len(concepts) > 1 else concepts)]
+    return [lean(found, "Judge scores of features against their own detection (effect size of target minus foil): "
+                        "Spearman over features, descriptive (axes.csv)", limit=MOST_ROWS)] if len(found) else []
+
+
 def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
     methods = rows[rows["kind"] == "method"].sort_values("auroc", ascending=False, kind="stable")
     kept = set(methods.index[:MOST_ROWS]) | set(rows.index[rows["kind"] != "method"])
@@ -137,7 +194,7 @@ def _tables(run: Run) -> list:
     return parts
 
 
-def lean(frame: pd.DataFrame, caption: str, *, limit: int) -> Table:
+def lean(frame: pd.DataFrame, caption: str, *, limit: int, hidden: tuple[str, ...] = HIDDEN) -> Table:
     """Return a table without empty columns; context that is the same in every row stands in the caption instead.
 
     Parameters
@@ -148,6 +205,8 @@ def lean(frame: pd.DataFrame, caption: str, *, limit: int) -> Table:
         Line above the table.
     limit : int
         Longest number of rows.
+    hidden : tuple of str
+        Columns that are left out.
 
     Returns
     -------
@@ -159,6 +218,6 @@ def lean(frame: pd.DataFrame, caption: str, *, limit: int) -> Table:
             and len(known[name]) == len(frame)
             and known[name].nunique() == 1}
     told = ", ".join(f"{name} {plain(as_text(value))}" for name, value in same.items())
-    hidden = [name for name in (*empty, *same, *HIDDEN) if name in frame]
-    return table(frame.drop(columns=list(dict.fromkeys(hidden))), caption=f"{caption}. In all rows: {told}",
+    left_out = [name for name in (*empty, *same, *hidden) if name in frame]
+    return table(frame.drop(columns=list(dict.fromkeys(left_out))), caption=f"{caption}. In all rows: {told}",
                  limit=limit)

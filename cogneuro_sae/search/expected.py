@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 
 from cogneuro_sae.search.config import SearchConfig, plain_config
@@ -35,14 +35,14 @@ def expected_windows(config: SearchConfig, folder: Path, *, device: str = "cpu",
     """
     inputs = prepare(config, device=device, allow_download=allow_download)
     wanted, size, around = inputs.config.windows, inputs.config.window, inputs.config.context
-    features, windows = [], []
+    features, windows, places = [], [], count(1)
     for one in (*inputs.signals.features, *inputs.signals.ensembles):
         arms = getattr(one, "arms", None) or {config.concept or "": ("ensemble",)}
         features.append({"feature": one.name, "concept": next(iter(arms)),
                          "arms": list(dict.fromkeys(arm for names in arms.values() for arm in names))})
         kinds = [("top", wanted.bins, wanted.top), *(("stratum", bin, wanted.per_bin) for bin in range(1, wanted.bins + 1)),
                  ("random", 0, wanted.random), ("zero", 0, wanted.zero)]
-        windows += [_window(one.name, kind, bin, rank, len(windows) + rank, size, around)
+        windows += [_window(one.name, kind, bin, rank, next(places), size, around)
                     for kind, bin, number in kinds for rank in range(1, number + 1)]
     return SearchResult(folder, features, windows, plain_config(inputs.config), {})
 
@@ -50,7 +50,8 @@ def expected_windows(config: SearchConfig, folder: Path, *, device: str = "cpu",
 def _window(feature: str, kind: str, bin: int, rank: int, place: int, size: int, around: int) -> dict:
     source = cycle(WORDS)
     tokens = [f" {next(source)}" for _ in range(size + 2 * around)]
+    tokens[-1] = f" {place}"     # items with the same words would count as one
     values = [float(bin) if around <= number < around + size else 0.0 for number in range(len(tokens))]
     return {"window": f"{place:016x}", "feature": feature, "kind": kind, "bin": bin, "rank": rank, "value": float(bin),
             "document": place, "source": "", "start": 0, "stop": size, "tokens": tokens, "activations": values,
-            "pool": [around, around + size], "focus": around, "text": "".join(tokens).strip() + f" {place}"}
+            "pool": [around, around + size], "focus": around, "text": "".join(tokens).strip()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from typing import Literal
 
 import pydantic
 
 from cogneuro_sae.config import StrictModel
+from cogneuro_sae.errors import InputError
 from cogneuro_sae.judge.providers.defaults import DEFAULT_MODELS, THINKING_ROOM, family
 
 NETWORK = ("openai", "anthropic")
@@ -35,7 +37,7 @@ class RaterSpec(StrictModel):
     """Name of the rater in results, when two raters share a model; for `replay` the name of the recorded rater."""
     base_url: str | None = None
     """Address of a compatible endpoint (vLLM, llama.cpp, Ollama ...), without key; null = the vendor's own."""
-    key_env: str | None = pydantic.Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    key_env: str | None = None
     """Environment variable that holds the key; null = the vendor's usual one, and with `base_url` no key at all."""
     temperature: float | None = pydantic.Field(default=None, ge=0, le=2)
     """Sampling temperature; null = 0, or unsent where the model is known to refuse one."""
@@ -71,7 +73,18 @@ class RaterSpec(StrictModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("an address such as http://localhost:8000/v1")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("an address without user, password or query; keys come from the environment")
+            # no ValueError: its message would show what was given, a key perhaps
+            raise InputError("the address holds a user, a password or a query", allowed="an address without them",
+                             do="keys come from the environment")
+        return value
+
+    @pydantic.field_validator("key_env")
+    @classmethod
+    def _name_of_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+            # not shown: it may be the key itself
+            raise InputError("key_env is not the name of a variable", allowed="a name such as OPENAI_API_KEY",
+                             do="put the key into that variable and only its name here")
         return value
 
     @pydantic.field_validator("price")
