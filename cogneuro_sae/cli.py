@@ -28,6 +28,7 @@ from cogneuro_sae.commands.options import (
     PluginOption,
     QuietOption,
     SetOption,
+    YesOption,
 )
 from cogneuro_sae.commands.plugins import run_plugin
 from cogneuro_sae.commands.judge import judge
@@ -110,6 +111,7 @@ def compare(
     overwrite: OverwriteOption = False,
     allow_download: DownloadOption = False,
     plugin: PluginOption = None,
+    yes: YesOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -123,7 +125,7 @@ def compare(
     loaded = load_comparison_config(config, tuple(set_ or ()))
     from cogneuro_sae.compare import run_comparison  # heavy, so after the config has been found sound
 
-    comparison = run_comparison(loaded, out=out, device=device, dry_run=dry_run, overwrite=overwrite,
+    comparison = run_comparison(loaded, out=out, device=device, dry_run=dry_run, overwrite=overwrite, yes=yes,
                                 allow_download=allow_download, progress=steps)
     if not quiet and not dry_run:
         say(comparison.summary())

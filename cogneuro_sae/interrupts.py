@@ -52,6 +52,9 @@ class Interrupts:
     def __exit__(self, *exception) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+            outer = getattr(handler, "__self__", None)
+            if self.requested and isinstance(outer, Interrupts):
+                outer.requested = outer.requested or self.requested      # a signal in the last phase is the outer's too
         self._previous.clear()
 
     def _on_signal(self, number, frame) -> None:

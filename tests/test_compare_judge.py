@@ -16,7 +16,7 @@ from cogneuro_sae import files
 from cogneuro_sae.compare import CompareConfig, judge_cost, judging, load_comparison_config, run_comparison
 from cogneuro_sae.compare.config_file import plain_config
 from cogneuro_sae.compare.inputs import Inputs
-from cogneuro_sae.compare.judge_axis import load_judge_axis
+from cogneuro_sae.compare.judge_axis import load_judge_axis, with_hashes
 from cogneuro_sae.compare.judge_column import ADDED, judge_columns, read_judged
 from cogneuro_sae.compare.judge_runs import Run, Searched, Setting
 from cogneuro_sae.compare.run import results_folder
@@ -39,7 +39,8 @@ def write(folder, *, config=None, judge=None):
     fear = StimulusSet.from_yaml("fear")
     items = list(dict.fromkeys(fear.table["item"]))[:8]
     rows = fear.table[fear.table["item"].isin(items)][["item", "condition", "text"]].reset_index(drop=True)
-    StimulusSet.from_frame(rows, name="few", concept="fear", contrasts={"main": "target - near"}).to_yaml(folder / "few.yaml")
+    few = StimulusSet.from_frame(rows, name="few", concept="fear", contrasts={"main": "target - near"})
+    few.to_yaml(folder / "few.yaml")
     texts = [text[:300] for text in load_corpus("sample").texts[::200]] + list(fear.texts[60::3])
     (folder / "text.txt").write_text("\n\n".join(texts), "utf-8")
     search = {"name": "s", "features": [0], "corpus": "text.txt", "passage": 300, "windows": WINDOWS}
@@ -115,7 +116,8 @@ def test_folder_record_and_axes_say_where_the_judge_stands(done):
     axes = pd.read_csv(found.folder / "axes.csv")
     table = pd.read_csv(found.folder / run["judge"] / "features.csv").drop_duplicates("feature").set_index("feature")["score"]
     own = found.features[found.features["representation"] != "pc"]
-    own = own.assign(name=own["representation"] + ":" + own["feature"].astype(str)).drop_duplicates("name").set_index("name")
+    own = own.assign(name=own["representation"] + ":" + own["feature"].astype(str))
+    own = own.drop_duplicates("name").set_index("name")
     both = pd.concat([table, own["effect"] * own["sign"].astype(float)], axis=1, join="inner")
     assert axes["rho"].iloc[0] == pytest.approx(both.iloc[:, 0].corr(both.iloc[:, 1], method="spearman"))
     assert axes["n"].iloc[0] == len(both) and axes["p"].isna().all()
@@ -200,6 +202,11 @@ def test_the_report_says_the_gates_first_and_draws_both_axes(done, tmp_path):
     files.write_json(found.folder / "provenance.json", {key: value for key, value in record.items() if key != "judge"})
     assert "was not finished" in shown()[0].text
     files.write_json(found.folder / "provenance.json", kept)
+    run = read_run(found.folder)
+    many = pd.concat([run.tables["cells"].assign(concept=name) for name in ("few", "b", "c", "d")], ignore_index=True)
+    parts = comparison_section(run._replace(tables=run.tables | {"cells": many}))     # the page over concepts
+    assert [getattr(part, "text", "")[:18] for part in parts[:2]] == ["The judge on the s", "No judge took part"]
+    assert not any(getattr(part, "title", "") == "Detection against judge" for part in parts)
 
 
 @pytest.mark.slow
@@ -225,7 +232,8 @@ def test_paid_judges_are_averaged_and_an_exhausted_budget_is_raised_without_payi
     cell = found.cells[found.cells["selector"] == "welch_t"].iloc[0]
     assert "mean of 2 judges: openai:one, openai:two" in cell["judge_reason"] and cell["judge_valid"] == "not valid"
     assert found.provenance["judge"]["runs"][0]["first_line"].startswith("NOT VALID")
-    assert "sk-planted" not in "".join(each.read_text("utf-8", "ignore") for each in found.folder.rglob("*") if each.is_file())
+    written = [each.read_text("utf-8", "ignore") for each in found.folder.rglob("*") if each.is_file()]
+    assert not any("sk-planted" in text for text in written)
 
 
 def folder_of(tmp_path, verdict, raters):
@@ -255,8 +263,9 @@ def test_a_baseline_alone_is_never_valid(tmp_path):
 
 
 def test_cells_take_only_their_arm_s_features_and_say_why_there_is_none(tmp_path):
-    config = CompareConfig.model_validate({"name": "x", "stimuli": ["s"], "selectors": ["max_any", "welch_t"], "k": [1, 2],
-                                           "representations": {"sae": "default"}, "axes": ["detection", "judge"], "judge": "demo"})
+    config = CompareConfig.model_validate(
+        {"name": "x", "stimuli": ["s"], "selectors": ["max_any", "welch_t"], "k": [1, 2],
+         "representations": {"sae": "default"}, "axes": ["detection", "judge"], "judge": "demo"})
     keys = {"concept": "c", "representation": "sae", "site": "s", "window": "all", "pooling": "mean", "ensemble": "e"}
     features = pd.DataFrame([keys | {"selector": name, "k": k, "feature": feature} for name, k, feature in (
         ("max_any", 1, 1), ("max_any", 2, 1), ("max_any", 2, 2), ("welch_t", 1, 3), ("welch_t", 2, 3), ("welch_t", 2, 4))])
@@ -335,8 +344,13 @@ def test_only_what_makes_answers_enters_the_hash(tmp_path):
     for fields in ({"budget": 3}, {"confirm_above": None}, {"retries": 1}, {"name": "other"}):
         assert axis(**fields) == first._replace(config=axis(**fields).config)
     assert axis(writer="x").hashes == first.hashes and axis(writer="x").plain != first.plain
+    config = load_comparison_config(write(tmp_path))
+    inputs = Inputs(config, (), None, None, {}, True, {}, ())
     for fields in ({"per_bin": 3}, {"repeats": 2}, {"rubrics": ["target", "intruder"]}, {"search": None}):
-        assert axis(**fields).hashes != first.hashes
+        other = axis(**fields)
+        assert other.hashes != first.hashes
+        assert results_folder(with_hashes(inputs, other), "o") != results_folder(with_hashes(inputs, first), "o")
+    write(tmp_path)
     (tmp_path / "text.txt").write_text("another text")
     changed = load_judge_axis(load_comparison_config(tmp_path / "config.yaml"))
     assert changed.hashes["corpus"] != first.hashes["corpus"]

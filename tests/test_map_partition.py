@@ -58,3 +58,11 @@ def test_pooled_responses_have_no_profiles(recorded):
     stimuli, table, responses = recorded
     pooled = responses.from_pooled(responses.pool("mean"), ids=table["id"])
     assert near_and_far(pooled, table, stimuli, np.array([1]), window="all", through=None).empty
+
+
+def test_without_the_texts_of_both_foils_there_is_nothing_to_set_beside(recorded):
+    stimuli, table, responses = recorded
+    near = np.flatnonzero((table["condition"] != "far").to_numpy())
+    found = near_and_far(responses[near], table.iloc[near].reset_index(drop=True), stimuli, np.array([1]), window="all",
+                         through=None)
+    assert found.empty and list(found) == ["feature", "D_near", "D_far", "selected"]

@@ -17,13 +17,12 @@ from cogneuro_sae.commands.options import (
     PluginOption,
     QuietOption,
     SetOption,
+    YesOption,
 )
 from cogneuro_sae.commands.plugins import run_plugin
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import CogneuroError, InputError
 from cogneuro_sae.terminal import Steps, done, say
-
-YesOption = Annotated[bool, typer.Option("--yes", help="Agree to the cost that would be asked about.")]
 
 
 def judge(

@@ -16,3 +16,4 @@ DownloadOption = Annotated[bool, typer.Option("--allow-download", help="Allow fe
 PluginOption = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds scores; its code is run.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but the path of what was made.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Agree to the cost of judges that would be asked about.")]

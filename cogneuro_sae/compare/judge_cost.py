@@ -70,7 +70,7 @@ def agreed(axis: JudgeAxis, searched: list[Searched], setting: Setting) -> bool:
         confirm(total, axis.config.confirm_above)
     except InputError as error:
         raise InputError(error.what, where="confirm_above of the judge config",
-                         do="raise confirm_above there (null: never ask), and see the estimate with --dry-run") from error
+                         do="agree with --yes, or raise confirm_above there (null: never ask); --dry-run shows the estimate") from error
     # explanations decide what their tests ask: each run asks about those itself
     return not set(axis.config.rubrics) & set(TESTS_OF_EXPLANATIONS)
 
@@ -116,7 +116,8 @@ def say_cost(inputs: Inputs, axis: JudgeAxis | None, folder: Path, setting: Sett
                 total.setdefault(name, []).append(each)
     for name, parts in total.items():
         cost = total_cost({str(place): each for place, each in enumerate(parts)})
-        setting.say(f"judge {name}: at most about {sum(each.calls for each in parts):,} calls in {len(runs)} run{'s' * (len(runs) != 1)}, "
+        calls, many = sum(each.calls for each in parts), "s" * (len(runs) != 1)
+        setting.say(f"judge {name}: at most about {calls:,} calls in {len(runs)} run{many}, "
                     f"{'unknown cost' if cost is None else f'about {cost:.4f}'} "
                     f"({parts[0].price_line.removeprefix(f'{name}: ')})")
     if set(axis.config.rubrics) & set(TESTS_OF_EXPLANATIONS):

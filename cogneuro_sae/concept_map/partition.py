@@ -71,14 +71,17 @@ def near_and_far(responses: Responses, table: pd.DataFrame, stimuli, selected: n
     -------
     DataFrame
         `feature`, `D_near`, `D_far` (differences of mean Fisher z), `selected`, for the features that have at least one;
-        by D_near, largest first. Empty when the responses are pooled or the set lacks one of the foils.
+        by D_near, largest first. Empty when the responses are pooled, or the set or the responses
+        lack one of the foils.
     """
     if responses.pooled or not {"target", *FOILS.values()} <= set(stimuli.conditions):
         return pd.DataFrame(columns=["feature", *FOILS, "selected"])
     position, ids = {name: row for row, name in enumerate(table["id"])}, stimuli.table["id"].tolist()
+    designs = {title: stimuli.design(f"target - {foil}") for title, foil in FOILS.items()}
+    if any(ids[row] not in position for design in designs.values() for row in design.rows):
+        return pd.DataFrame(columns=["feature", *FOILS, "selected"])        # a comparison reads its contrast's texts only
     features, out = TokenFeatures(responses, through, window), {}
-    for title, foil in FOILS.items():
-        design = stimuli.design(f"target - {foil}")
+    for title, design in designs.items():
         rows = np.array([position[ids[row]] for row in design.rows], np.int64)
         view = SimpleNamespace(**{name: getattr(design, name) for name in ("y", "weights", "groups", "cells", "scheme",
                                                                            "conditions", "contrast", "expression")},

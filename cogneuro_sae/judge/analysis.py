@@ -146,7 +146,8 @@ def verdicts(features: pd.DataFrame) -> list[Verdict]:
 def arm_table(scores: pd.DataFrame, features: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return one row per concept, rubric, rater and arm: mean over features with its interval, distribution, ICC.
 
-    Over several concepts a further row has the mean of concept means with the concept as the unit.
+    Over several concepts a further row has the mean of concept means with the concept as the unit. Intervals (95 %, t)
+    are cut at the ends of the rubric's scale.
 
     Parameters
     ----------
@@ -169,14 +170,14 @@ def arm_table(scores: pd.DataFrame, features: pd.DataFrame | None = None) -> pd.
     rows = []
     for key, part in features.groupby(["concept", "rubric", "rater", "arm"], sort=False):
         where = dict(zip(("concept", "rubric", "rater", "arm"), key, strict=True))
-        row = where | {"unit": "feature"} | _over_units(part)
+        row = where | {"unit": "feature"} | _over_units(part, top_of(key[1]))
         rows.append(row | _over_calls(_of(calls, where)) | design_effect(_of(windows, where)))
     table = pd.DataFrame(rows)
     if len(table) and table["concept"].nunique() > 1:
         for key, part in table.groupby(["rubric", "rater", "arm"], sort=False):
             means = part.rename(columns={"mean": "score"})
             rows.append(dict(zip(("rubric", "rater", "arm"), key, strict=True)) | {"concept": ALL, "unit": "concept"}
-                        | _over_units(means) | {name: int(part[name].sum()) for name in ("n_windows", "n_missing")})
+                        | _over_units(means, top_of(key[0])) | {name: int(part[name].sum()) for name in ("n_windows", "n_missing")})
         table = pd.DataFrame(rows)
     return table
 
@@ -185,13 +186,14 @@ def _of(frame: pd.DataFrame, where: dict) -> pd.DataFrame:
     return frame[np.logical_and.reduce([frame[name] == value for name, value in where.items()])]
 
 
-def _over_units(part: pd.DataFrame) -> dict:
+def _over_units(part: pd.DataFrame, top: float) -> dict:
     known = part["score"].dropna().to_numpy(float)
     n, mean = len(known), float(known.mean()) if len(known) else np.nan
     sd = float(known.std(ddof=1)) if n > 1 else np.nan
     half = float(_t(np.array(n - 1)) * sd / np.sqrt(n)) if n > 1 else np.nan
     rest = {name: float(part[name].mean()) for name in ("top_bin", "share_2", "share_3")}
-    return {"n": n, "n_unscored": len(part) - n, "mean": mean, "low": mean - half, "high": mean + half, "sd": sd} | rest
+    return {"n": n, "n_unscored": len(part) - n, "mean": mean, "low": max(mean - half, 0.0),
+            "high": min(mean + half, top), "sd": sd} | rest
 
 
 def _over_calls(calls: pd.DataFrame) -> dict:

@@ -67,6 +67,13 @@ class JudgeConfig(StrictModel):
     writer: str = "a language model"
     """Who wrote the stimuli, so that the report can say whether judge, writer and studied model are three."""
 
+    @pydantic.field_validator("rubrics")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            get_rubric(name)
+        return value
+
     @pydantic.model_validator(mode="after")
     def _together(self):
         if (self.search is None) == (self.rubrics != ("answer",)):
@@ -76,8 +83,6 @@ class JudgeConfig(StrictModel):
             raise InputError("the rubric answer and the file of answers belong together", do="give both or neither")
         if len(self.rubrics) != len(set(self.rubrics)):
             raise InputError("a rubric is named twice", do="name each once")
-        for name in self.rubrics:
-            get_rubric(name)
         for name, wordings in self.wordings.items():
             for each in wordings if name in self.rubrics else ():
                 get_rubric(name).checked(each)

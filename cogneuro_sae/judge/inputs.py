@@ -172,12 +172,14 @@ def _answers(path: str | None) -> tuple[dict, ...]:
     if not path:
         return ()
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = Path(path).read_text("utf-8-sig").split("\n")  # splitlines would also cut at U+2028 inside a text
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read ({error})", where=path, do="give JSON lines with question, answer, reference") \
             from error
     found = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             found.append(checked_answer(json.loads(line), f"{path}:{number}"))
         except json.JSONDecodeError as error:

@@ -112,12 +112,21 @@ def first_line(gates: pd.DataFrame, *, kinds: Mapping[str, str] | None = None) -
         parts.append("Complete, but without items of known answer nothing measures validity: " + "; ".join(
             f"{each.rater} ({each.rubric})" for each in complete))
     if not judges:
-        parts.append("No judge took part: whatever is shown here comes from a baseline that does not read texts")
+        people = _people(gates)
+        parts.append("No judge took part: whatever is shown here comes from "
+                     + (f"{', '.join(people)}, whom no gate checks, or from " if people else "")
+                     + "a baseline that does not read texts")
     baselines = list(dict.fromkeys(each.rater for each in found if each.verdict == BASELINE))
     if baselines and judges:
         parts.append(f"{', '.join(baselines)} is a baseline, not a judge" if len(baselines) == 1
                      else f"{', '.join(baselines)} are baselines, not judges")
     return ". ".join(parts) + "."
+
+
+def _people(gates: pd.DataFrame) -> list[str]:
+    """People have no gates of their own; their agreement with the others names them."""
+    pairs = [gate.removeprefix("agreement: ").split(" & ") for gate in gates["gate"] if gate.startswith("agreement: ")]
+    return list(dict.fromkeys(name for pair in pairs for name in pair if name.startswith("human:")))
 
 
 def _number(gates: pd.DataFrame, found: Validity, gate: str) -> str:

@@ -123,7 +123,8 @@ def _judge_axis(run: Run) -> list:
 
 
 def _where(each: dict, runs: list[dict]) -> str:
-    varying = [name for name in ("concept", "site", "window", "pooling") if len({as_text(one.get(name)) for one in runs}) > 1]
+    varying = [name for name in ("concept", "site", "window", "pooling")
+               if len({as_text(one.get(name)) for one in runs}) > 1]
     return plain(", ".join(as_text(each.get(name)) for name in varying or ("concept",)))
 
 
