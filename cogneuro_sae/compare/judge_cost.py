@@ -70,7 +70,7 @@ def agreed(axis: JudgeAxis, searched: list[Searched], setting: Setting) -> bool:
         confirm(total, axis.config.confirm_above)
     except InputError as error:
         raise InputError(error.what, where="confirm_above of the judge config",
-                         do="agree with --yes, or raise confirm_above there (null: never ask); --dry-run shows the estimate") from error
+                         do="agree with --yes, or raise confirm_above there; --dry-run shows the estimate") from error
     # explanations decide what their tests ask: each run asks about those itself
     return not set(axis.config.rubrics) & set(TESTS_OF_EXPLANATIONS)
 
