@@ -18,6 +18,8 @@ from cogneuro_sae.stimuli.overlap import cell_overlap, near_pairs, shared_frames
 from cogneuro_sae.stimuli.surface import cross_validated
 from cogneuro_sae.stimuli.verdicts import baseline_lines
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data" / "stimuli"
 WORDS = ("amber birch cedar delta ember frost grove heron islet jetty knoll larch maple north otter pearl quill raven "
          "stone tulip umber vetch wharf yarrow zinnia").split()

@@ -25,6 +25,8 @@ from cogneuro_sae.errors import InputError, SetupError
 from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.selection import TopFeatures
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ("concept contrast model representation site window pooling selector k ensemble kind repeat fold n_train n_test auroc "
            "pair_accuracy balanced_accuracy log_loss d_prime features coverage seconds status reason").split()
 CONFIG = {"representations": {"raw": "raw", "pc": "pca(20)"}, "skylines": ["full_probe"],

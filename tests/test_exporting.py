@@ -17,6 +17,8 @@ from cogneuro_sae.stimuli.importing import ImportOptions, import_set
 from cogneuro_sae.stimuli.items import Row
 from cogneuro_sae.stimuli.reading import read_rows
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data" / "stimuli"
 KINDS = ("csv", "tsv", "jsonl", "parquet")
 FIELDS = ("concept", "definition", "contrasts", "layout", "labels", "words", "continuations", "banned", "strata", "graded",

@@ -21,6 +21,8 @@ from cogneuro_sae.stimuli.importing.names import numbered, valid_names
 from cogneuro_sae.stimuli.items import Row
 from cogneuro_sae.stimuli.schema import check_name
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PUBLIC = Path(os.environ.get("COGNEURO_STIMULI_DATA", ROOT.parent / "shared" / "data" / "stimuli"))
 WORDS = "amber birch cedar delta ember frost grove heron islet jetty knoll larch maple north otter pearl".split()

@@ -22,6 +22,8 @@ from cogneuro_sae.judge.parsing import Parsed
 from cogneuro_sae.judge.pricing import Price
 from cogneuro_sae.judge.retrying import waiting_time
 
+pytestmark = pytest.mark.slow
+
 PRICE = 1e-3
 
 

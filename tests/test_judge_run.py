@@ -27,6 +27,8 @@ from cogneuro_sae.search.folder import write_lines
 from tests.judge_server import JudgeServer
 from tests.judge_world import search
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 KEY = "sk-planted-run-0123456789abcdefXYZ"
 TABLES = ("config.yaml", "items.jsonl", "ledger.sqlite", "scores.csv", "features.csv", "gates.csv", "arms.csv",

@@ -9,6 +9,8 @@ from tiny_models import BLOCKS, FAMILIES, LLAMA, byte_tokenizer, tiny
 from cogneuro_sae.errors import InputError, SetupError
 from cogneuro_sae.language_model import LanguageModel, recording
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["A short one.", "Something rather longer, with commas, to be padded against.", "x", "A short one.",
          "An é and a 😀 are several bytes each."]
 

@@ -22,6 +22,8 @@ from cogneuro_sae.sae.tracking import Progress
 from cogneuro_sae.sae.training import l1_at, lr_at
 from cogneuro_sae.store import KIND, ActivationStore, shard_name, write_shard
 
+pytestmark = pytest.mark.slow
+
 D, LATENTS = 16, 32
 
 
@@ -279,6 +281,8 @@ def test_without_a_terminal_there_is_a_line_per_ten_percent(capsys):
 def test_tracking_online_without_a_key_goes_offline_in_one_line(stores, tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("anthropic", "openai"):        # other tests of this process loaded them; wandb advertises for their users
+        monkeypatch.delitem(sys.modules, name, raising=False)
     train_sae(stores[0], config(wandb="online"), tmp_path / "run", validation=stores[1], quiet=True)
     assert capfd.readouterr().err.strip() == "wandb: no WANDB_API_KEY in the environment, tracking offline"
     assert list((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))

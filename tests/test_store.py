@@ -23,6 +23,8 @@ from cogneuro_sae.errors import InputError, SetupError
 from cogneuro_sae.interrupts import Interrupted
 from cogneuro_sae.store import KIND, ActivationStore, Moments, shard_name, write_shard
 
+pytestmark = pytest.mark.slow
+
 
 def make_store(folder, shards, **extra):
     for index, values in enumerate(shards):
