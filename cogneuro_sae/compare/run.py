@@ -31,10 +31,10 @@ from cogneuro_sae.compare.planned import planned_tests
 from cogneuro_sae.compare.rows import COLUMNS, cells_of
 from cogneuro_sae.compare.summary import cell_table
 from cogneuro_sae.concept_map import describe_concept, describe_saes
-from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.errors import InputError, SetupError
 from cogneuro_sae.interrupts import Interrupts
 from cogneuro_sae.provenance import hash_of, run_record
+from cogneuro_sae.run_folder import run_log
 
 
 def run_comparison(config, *, out: str | Path | None = None, device: str = "cpu", dry_run: bool = False,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cogneuro_sae import files
-from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.errors import InputError, SetupError
+from cogneuro_sae.run_folder import run_log
 
 COMPLETION = "provenance.json"
 ELSEWHERE = "use another --out"

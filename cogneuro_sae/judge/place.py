@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cogneuro_sae import files
-from cogneuro_sae.errors import InputError, SetupError
+from cogneuro_sae.run_folder import own_folder
 
 COMPLETION = "provenance.json"
 LEDGER = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
@@ -42,17 +41,7 @@ def judge_folder(folder: Path, *, overwrite: bool = False) -> Iterator[logging.L
     SetupError
         It cannot be written, or another process works in it.
     """
-    for path in (folder, *folder.absolute().parents):
-        if path.exists() and not path.is_dir():
-            raise InputError("is a file where a results folder should go", where=str(path), do="use another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in (*OWN, ".lock")):
-        raise InputError(f"{folder} holds something else", do="use another --out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"cannot be made ({error.strerror or error})", where=str(folder), do="use another --out") from error
-    with files.locked(folder), _log(folder) as logger:
-        files.sweep(folder)
+    with own_folder(folder, OWN) as logger:
         if overwrite:
             _put_aside(folder)
         (folder / COMPLETION).unlink(missing_ok=True)
@@ -70,22 +59,3 @@ def _put_aside(folder: Path) -> None:
     aside.mkdir()
     for name in there:
         shutil.move(folder / name, aside / name)
-
-
-@contextlib.contextmanager
-def _log(folder: Path) -> Iterator[logging.Logger]:
-    logger = logging.getLogger("cogneuro_sae")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    previous = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield logger
-    except BaseException:
-        logger.exception("stopped")
-        raise
-    finally:
-        logger.setLevel(previous)
-        logger.removeHandler(handler)
-        handler.close()

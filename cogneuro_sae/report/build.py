@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 from cogneuro_sae import files
-from cogneuro_sae.concept_map.run_log import run_log
 from cogneuro_sae.display import plain
 from cogneuro_sae.errors import SetupError
 from cogneuro_sae.plots.style import look
@@ -18,6 +17,7 @@ from cogneuro_sae.report.pages import environment
 from cogneuro_sae.report.parts import Section, Text, Verdict, Verdicts
 from cogneuro_sae.report.sections import SECTIONS
 from cogneuro_sae.report.twins import plotly_script, twin_notes
+from cogneuro_sae.run_folder import run_log
 
 COMPARE_ONLY = ("comparison",)
 OVERVIEW = ("summary", "stimuli", "sae", "comparison", "methods", "provenance")     # of a library's first page

@@ -16,7 +16,8 @@ import numpy as np
 import yaml
 
 from cogneuro_sae import files
-from cogneuro_sae.errors import InputError, SetupError
+from cogneuro_sae.errors import InputError
+from cogneuro_sae.run_folder import own_folder
 
 COMPLETION = "provenance.json"
 STATE = "state.bin"
@@ -203,54 +204,9 @@ def search_folder(folder: Path, *, overwrite: bool = False) -> Iterator[logging.
     SetupError
         It cannot be written, or another process works in it.
     """
-    refuse_foreign(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"cannot be made ({error.strerror or error})", where=str(folder), do="use another --out") from error
-    with files.locked(folder), _log(folder) as logger:
-        files.sweep(folder)
+    with own_folder(folder, OWN) as logger:
         for name in OWN if overwrite else (COMPLETION,):
             (folder / name).unlink(missing_ok=True)
         if overwrite:
             shutil.rmtree(folder / "figures", ignore_errors=True)
         yield logger
-
-
-def refuse_foreign(folder: Path) -> None:
-    """Refuse a place in which something else stands.
-
-    Parameters
-    ----------
-    folder : Path
-        The search folder.
-
-    Raises
-    ------
-    InputError
-        A file is in the way, or the folder holds something else than a search.
-    """
-    for path in (folder, *folder.absolute().parents):
-        if path.exists() and not path.is_dir():
-            raise InputError("is a file where a results folder should go", where=str(path), do="use another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in (*OWN, ".lock", "log.txt")):
-        raise InputError(f"{folder} holds something else", do="use another --out")
-
-
-@contextlib.contextmanager
-def _log(folder: Path) -> Iterator[logging.Logger]:
-    logger = logging.getLogger("cogneuro_sae")
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    previous = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield logger
-    except BaseException:
-        logger.exception("stopped by an error")
-        raise
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(previous)
-        handler.close()
