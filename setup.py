@@ -74,7 +74,7 @@ setup(
         "judge": ["openai>=2", "anthropic>=0.60"],
         "test": ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "pdoc", "setuptools>=77", "wheel", "pyarrow",
                  "datasets", "wordfreq", "vaderSentiment", "dtaidistance>=2.3", "openai>=2",
-                 "anthropic>=0.60", "plotly>=6"],
+                 "anthropic>=0.60", "plotly>=6", "krippendorff"],
     },
     entry_points={"console_scripts": ["cogneuro-sae = cogneuro_sae.cli:main"]},
     classifiers=[
