@@ -134,7 +134,7 @@ def compare(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A results folder of map, compare or judge.")],
+    folder: Annotated[Path, typer.Argument(help="A results folder of map, compare, judge or search.")],
     debug: DebugOption = False,
 ) -> None:
     """Make a results folder's figures and report again from its tables."""

@@ -211,7 +211,7 @@ def test_altered_windows_differ_in_just_that(plan):
             assert (item.feature, text_of(item)) not in texts
         elif item.control == "opposite_concept":
             assert item.payload["concept"] == item.concept == "the opposite of achievement"
-            assert "absence of this: Someone reaches a goal" in item.payload["definition"]
+            assert "The opposite of this: Someone reaches a goal" in item.payload["definition"]
             assert window == texts[item.feature, text_of(item)].payload["windows"][0]
         else:
             continue

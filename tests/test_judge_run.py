@@ -577,3 +577,15 @@ def test_a_killed_command_resumes_and_each_request_is_paid_once(tmp_path):
 def counted(url):
     with urllib.request.urlopen(f"{url}/_counts", timeout=5) as reply:
         return json.load(reply)
+
+
+
+@pytest.mark.parametrize("concept, what", [("achievment", "did you mean 'achievement'"), ("fear", "the search looked for")])
+def test_a_mistyped_or_foreign_concept_is_refused_before_anybody_is_asked(windows, tmp_path, concept, what):
+    refused(windows, tmp_path / "out", what=what, concept=concept)
+
+
+def test_a_search_folder_can_be_reported_as_its_gallery(windows, tmp_path):
+    copy = tmp_path / "made" / "0123456789"
+    shutil.copytree(windows, copy)
+    assert build_report(copy).name == "gallery.html"

@@ -207,7 +207,7 @@ def _made_controls(drawn: Drawn, concept: str, definition: str, controls: float,
     # the strongest windows first: there an altered window costs a good judge most
     order = sorted(rng.permutation(len(pairs)).tolist(), key=lambda at: -pairs[at][1])
     against = {"concept": f"the opposite of {concept}",
-               "definition": f"The opposite or the plain absence of this: {definition}"}
+               "definition": f"The opposite of this: {definition}"}
     alter = {"shuffled_highlight": lambda window: moved_mark(window, rng),
              "shuffled_words": lambda window: mixed_words(window, rng), "opposite_concept": shown}
     items = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -102,8 +103,7 @@ def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str =
     concept = config.concept or _concept_of(search) or ""
     stimuli = _stimuli(config, concept)
     concept = config.concept or (stimuli.concept if stimuli is not None else concept)
-    if not concept and config.search:
-        raise InputError("no concept to ask about", where=f"config {config.name}", do="give concept: or stimuli:")
+    _check_concept(config, concept, stimuli, search)
     context = context_of(stimuli, config.contrast) if stimuli is not None else Context(concept, config.definition)
     context = context._replace(concept=concept, definition=config.definition or context.definition)
     raters = {spec: known[spec] if spec in known else _rater(spec, context, dry_run) for spec in config.raters}
@@ -117,6 +117,28 @@ def prepare(config: JudgeConfig, *, out: str | Path | None = None, device: str =
         hashes["search"] = {name: files.sha256_file(search.folder / name) for name in ("features.jsonl", "windows.jsonl")}
     return Inputs(config, search, answers, stimuli, concept, context.definition, raters, wordings, hashes,
                   str(search.config.get("model", "")) if search is not None else "", placeholder)
+
+
+def _check_concept(config: JudgeConfig, concept: str, stimuli: StimulusSet | None, search: SearchResult | None) -> None:
+    """A mistyped concept would be asked about, and paid for, with nothing to hold the raters against."""
+    where = f"config {config.name}"
+    if not concept and config.search:
+        raise InputError("no concept to ask about", where=where, do="give concept: or stimuli:")
+    if config.search and stimuli is None and not config.definition:
+        names = sorted(path.stem for path in shipped("stimuli").glob("concepts/*.yaml"))
+        near = difflib.get_close_matches(concept.replace(" ", "_"), names, n=1)
+        raise InputError(f"no shipped set is named like the concept {concept!r}" + (f"; did you mean {near[0]!r}?" if near
+                                                                                  else ""), where=where,
+                         do="give stimuli: FILE, or definition: what is meant (without known items no judge can be shown valid)")
+    searched = {str(row.get("concept")) for row in search.features if row.get("concept")} if search is not None else set()
+    if searched and not {_plainly(concept), _plainly(config.concept or "")} & {_plainly(name) for name in searched} \
+            and (stimuli is None or _plainly(stimuli.name) not in {_plainly(name) for name in searched}):
+        raise InputError(f"the search looked for features of {', '.join(sorted(searched))}, and raters would be asked about "
+                         f"{concept!r}", where=where, do="search and judge one concept, or leave concept out of the search")
+
+
+def _plainly(name: str) -> str:
+    return name.replace("_", " ").casefold().strip()
 
 
 def _rater(spec: RaterSpec, context: Context, dry_run: bool) -> Provider:

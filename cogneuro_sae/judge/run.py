@@ -206,6 +206,9 @@ def _analyse(inputs: Inputs, items: list[Item], frame: pd.DataFrame, folder: Pat
              notes: list[str]) -> None:
     config = inputs.config
     human = human_rows(config.sheets, items)
+    for name in dict.fromkeys(row.rater for row in human):
+        own = [row for row in human if row.rater == name]
+        say(f"{name}: {sum(row.parsed.status == 'ok' for row in own)} of {len(own)} lines answered")
     kinds = {rater.name: "judge" if rater.is_judge else "baseline" for rater in inputs.raters.values()}
     kinds |= {row.rater: "human" for row in human}
     scores = pd.concat([frame.drop(columns="raw"), human_table(human)], ignore_index=True) if human else \

@@ -11,10 +11,12 @@ from cogneuro_sae.errors import SetupError
 from cogneuro_sae.plots.style import look
 from cogneuro_sae.report.concepts import FOLDER, concepts_of, is_library, only, page_name
 from cogneuro_sae.report.folder import Run, read_run
+from cogneuro_sae.report.gallery import build_gallery
 from cogneuro_sae.report.judge_page import build_judge_report, is_judge_folder
 from cogneuro_sae.report.outcomes import constant_readouts, failed_cells
 from cogneuro_sae.report.pages import environment
 from cogneuro_sae.report.parts import Section, Text, Verdict, Verdicts
+from cogneuro_sae.report.search_folder import is_search_folder
 from cogneuro_sae.report.sections import SECTIONS
 from cogneuro_sae.report.twins import plotly_script, twin_notes
 from cogneuro_sae.run_folder import run_log
@@ -36,12 +38,12 @@ def build_report(folder: str | Path) -> Path:
     Parameters
     ----------
     folder : path
-        `results/<name>/<hash10>/` of `map`, `compare` or `judge`.
+        `results/<name>/<hash10>/` of `map`, `compare`, `judge` or `search`.
 
     Returns
     -------
     Path
-        `report.html` in the folder.
+        `report.html` in the folder; the gallery of a search.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def build_report(folder: str | Path) -> Path:
     """
     if is_judge_folder(folder):
         return build_judge_report(folder)
+    if is_search_folder(folder):
+        return build_gallery(folder)
     run = read_run(folder)
     try:
         (run.path / "figures").mkdir(exist_ok=True)
@@ -100,7 +104,7 @@ def report_problems(folder: str | Path) -> list[str]:
     InputError
         No such folder, or not a results folder.
     """
-    return [] if is_judge_folder(folder) else [plain(text) for text in read_run(folder).problems]
+    return [] if is_judge_folder(folder) or is_search_folder(folder) else [plain(text) for text in read_run(folder).problems]
 
 
 def _section(run: Run, anchor: str, title: str, write, faults: list[str]) -> Section:

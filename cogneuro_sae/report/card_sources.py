@@ -93,6 +93,9 @@ def related_features(feature: dict, decoders: Mapping[str, object] | None) -> li
     """
     if feature.get("related"):
         return [(str(name), float(cosine)) for name, cosine in feature["related"]][:N_RELATED]
+    if decoders is not None and not isinstance(decoders, Mapping):
+        raise InputError(f"decoders are a {type(decoders).__name__}", allowed="a mapping of representation to directions",
+                         do='give decoders={"sae": sae}')
     given = (decoders or {}).get(feature["representation"])
     if given is None or not isinstance(feature.get("index"), int):
         return []

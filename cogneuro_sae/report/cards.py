@@ -131,6 +131,9 @@ class FeatureCard:
         """
         return card_text(self, columns=max(columns, 60), most=most)
 
+    def __str__(self) -> str:
+        return self.to_text()
+
     def _repr_html_(self) -> Markup:
         # a notebook folds nothing away by itself, so it gets the shorter form of the gallery
         return Markup(environment().get_template("card_fragment.html").render(
@@ -173,7 +176,7 @@ def _judged(judged: Judged | None) -> dict | None:
     return {"columns": [JUDGE_COLUMNS[name] for name in known], "rows": rows}
 
 
-def feature_card(search: object, feature: str, *, judge: str | Path | None = None,
+def feature_card(search: object, feature: str | int, *, judge: str | Path | None = None,
                  decoders: Mapping[str, object] | None = None) -> FeatureCard:
     """Make the card of one feature of a search.
 
@@ -181,8 +184,8 @@ def feature_card(search: object, feature: str, *, judge: str | Path | None = Non
     ----------
     search : path or SearchResult
         `results/<name>/<hash10>/` of `search`, or what `read_search` made of it.
-    feature : str
-        Its name, such as "sae:12".
+    feature : str or int
+        Its name, such as "sae:12"; an index alone is that of the SAE.
     judge : path, optional
         A judge folder whose scores of this feature are shown.
     decoders : mapping of str to ndarray (n_latents, d_model) or SparseAutoencoder, optional

@@ -107,11 +107,11 @@ def read_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"no such results folder: {folder}", do="give the folder that map or compare printed")
+        raise InputError(f"no such results folder: {folder}", do="give the folder that map, compare, judge or search printed")
     known = ["config.yaml", COMPLETION, "maps", "view", *(f"{name}.csv" for name in TABLES)]
     if not any((folder / name).exists() for name in known):
         raise InputError(f"{folder} is not a results folder: it holds none of {', '.join(known[:3])}",
-                         do="give the folder that map or compare printed")
+                         do="give the folder that map, compare, judge or search printed")
     problems: list[str] = []
     config = attempt(problems, folder / "config.yaml", _read_config, needed=True) or {}
     record = attempt(problems, folder / COMPLETION, _read_record, needed=True) or {}

@@ -51,6 +51,8 @@ def build_judge_report(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     try:
+        for old in (folder / "figures").glob("*.*"):            # of raters that are in the result no more
+            old.unlink()
         (folder / "figures").mkdir(exist_ok=True)
     except OSError as error:
         raise SetupError(f"the report cannot be written ({error.strerror or error})", where=str(folder),

@@ -48,17 +48,29 @@ class Looked(NamedTuple):
 
         Parameters
         ----------
-        name : str
-            Such as "sae:12".
+        name : str or int
+            Such as "sae:12"; an index alone is that of the SAE.
 
         Raises
         ------
         InputError
             No such feature; the nearest names are said.
         """
+        name = f"sae:{name}" if isinstance(name, int) else name
         if name not in self.features:
             raise unknown_name("feature", name, self.features, where=str(self.folder / "features.jsonl"))
         return self.features[name]
+
+
+def is_search_folder(folder: str | Path) -> bool:
+    """Return whether a folder holds the windows of a search.
+
+    Parameters
+    ----------
+    folder : path
+        A results folder.
+    """
+    return (Path(folder) / "windows.jsonl").is_file()
 
 
 def read_looked(search: object) -> Looked:
