@@ -81,14 +81,14 @@ def plant_effect(tokens, design, n_features, rng):
         part[:, :n_features] += shape[:len(part)]
 
 
-def wrong_rates(p, *, exact, levels=LEVELS):
-    """Levels at which the share of p <= level is off by more than 4 standard errors over replicates."""
+def wrong_rates(p, *, exact, levels=LEVELS, step=0.0):
+    """Levels at which the share of p <= level is off by more than 4 standard errors over replicates; `step` between possible p."""
     wrong = {}
     for level in levels:
         known = np.isfinite(p)
         each = np.where(known, p <= level + 1e-12, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         bound = 4 * np.hypot(each.std(), 0.01) / np.sqrt(len(each))
-        if each.mean() > level + bound or exact and each.mean() < level - bound:
+        if each.mean() > level + bound or exact and each.mean() < level - step - bound:
             wrong[level] = (round(each.mean(), 4), round(bound, 4))
     return wrong
 
@@ -103,7 +103,9 @@ def check_null(kind, null, count, **options):
     found = replicates(kind, null, count, **options)
     exact = null != "zero_inflated" and kind != "rate_difference"
     assert np.isfinite(found.pvalue).mean() > (0.6 if null == "zero_inflated" else 0.999)
-    assert wrong_rates(found.pvalue, exact=exact) == {}
+    # all but the one-sided D of matched items keep their size when every item swaps, so of the 2^9 labellings two share a rank
+    step = 0.0 if kind == "profile" or "design" in options else 2 / 2**9
+    assert wrong_rates(found.pvalue, exact=exact, step=step) == {}
     fwe, bound = false_alarms(found.p_fwe)
     assert fwe <= 0.05 + bound
     if exact:
