@@ -129,7 +129,7 @@ def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(len
     found, groups = np.full((6, 8, 8), np.nan), [np.array([5, 0, 2, 7]), np.array([1, 6, 3, 4])]
     for each in correlation_matrices(block, layout, groups, every=every):
         assert each.rows.shape[1] == sum(each.sizes) and (each.rows.shape[1] == 8 or not every)
-        for some, r, valid in each.block(slice(0, None), slice(0, None)):
+        for some, r, valid in each.matrices():
             for f, rows, ok, values, pairs in zip(each.features[some], each.rows[some], each.valid[some], r,
                                                   [None] * len(r) if valid is None else valid):
                 known = np.outer(ok, ok) > 0 if pairs is None else pairs > 0

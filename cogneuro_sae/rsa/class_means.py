@@ -6,6 +6,7 @@ With r clipped to +-.999 a product of 64 factors stays above 1e-192, far inside 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,13 +39,70 @@ class ClassMeans(NamedTuple):
     valid: np.ndarray
 
 
+class ClassSums:
+    """Gathers the sums of z of some features as their matrices come.
+
+    Parameters
+    ----------
+    part : Correlations
+        Of the stimuli of A, then those of B.
+    y : ndarray (n_stimuli,) of 0 and 1
+        1 for A.
+    item : ndarray (n_stimuli,) int64
+        Item of each stimulus.
+    clip : float
+        Largest correlation taken as it is.
+    """
+
+    def __init__(self, part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: float):
+        self.part, self.y, self.item, self.clip = part, y, item, clip
+        self.index, self.edges = _places(part.sizes[0], part.rows.shape[1], AT_ONCE)
+        self.z = np.zeros((3, len(part.features)))
+        self.n = _counted(part, item)               # of every stimulus, its valid pairs with A and with B
+
+    def add(self, some: slice, r: np.ndarray, valid: np.ndarray | None) -> None:
+        """Take what `part.matrices(item)` yielded, which is left as it is.
+
+        Parameters
+        ----------
+        some : slice
+            Features among those of the part.
+        r, valid : ndarray (f, m, m) float64
+            Correlations and valid pairs.
+        """
+        if valid is not None:
+            self.n[0, some] = valid[:, :self.part.sizes[0]].sum(axis=1)
+            self.n[1, some] = valid[:, self.part.sizes[0]:].sum(axis=1)
+        logs = self._logarithms(np.take(r.reshape(len(r), -1), self.index, axis=1, mode="clip"))
+        for side, (low, high) in enumerate(zip(self.edges[:-1], self.edges[1:])):
+            self.z[side, some] = logs[:, low:high].sum(axis=1) / 2
+
+    def _logarithms(self, r: np.ndarray) -> np.ndarray:
+        """Twice the sum of z over runs of AT_ONCE pairs: (f, n_runs)."""
+        import torch
+
+        r = torch.from_numpy(r).clamp_(-self.clip, self.clip).view(len(r), -1, AT_ONCE)
+        up, down = (1 + r).prod(2), r.neg_().add_(1).prod(2)
+        return up.div_(down).log_().numpy()
+
+    def means(self) -> ClassMeans:
+        """Return the mean z by class."""
+        part, a, b = self.part, slice(0, self.part.sizes[0]), slice(self.part.sizes[0], None)
+        counts = self.n[0, :, a].sum(axis=1) / 2, self.n[0, :, b].sum(axis=1), self.n[1, :, b].sum(axis=1) / 2
+        stimuli = np.zeros((len(part.features), len(self.item)), bool)
+        np.put_along_axis(stimuli, part.rows, self.n.sum(axis=0) > 0, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = [np.where(count > 0, total / count, np.nan) for total, count in zip(self.z, counts)]
+        return ClassMeans(*means, _items(stimuli, self.y, self.item), ~stimuli.all(axis=1), stimuli)
+
+
 def class_means(part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: float) -> ClassMeans:
     """Average z over the pairs of stimuli from different items, by class.
 
     Parameters
     ----------
     part : Correlations
-        Of the stimuli of A, then those of B; its `r` is overwritten.
+        Of the stimuli of A, then those of B.
     y : ndarray (n_stimuli,) of 0 and 1
         1 for A.
     item : ndarray (n_stimuli,) int64
@@ -56,41 +114,22 @@ def class_means(part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: fl
     -------
     ClassMeans
     """
-    a, b = slice(0, part.sizes[0]), slice(part.sizes[0], None)
-    # of every stimulus, the sum of z and the number of valid pairs with A and with B
-    z, n = np.zeros((2, *part.rows.shape)), _counted(part, item)
-    alone = len(np.unique(item)) == len(item)               # every stimulus is an item: no pair lies within one
-    for side, (rows, columns) in enumerate(((a, slice(0, None)), (b, b))):
-        for some, r, valid in part.block(rows, columns):
-            if not alone:
-                each = item[part.rows[some]]
-                within = each[:, rows, None] == each[:, None, columns]
-                for values in (r, valid):
-                    if values is not None:
-                        np.putmask(values, within, 0.0)
-            if valid is not None:
-                n[side, some, columns] = valid.sum(axis=1)
-                n[1, some, a] += valid[:, :, b].sum(axis=2) if rows is a else 0
-            z[side, some, columns] = _column_sums(r, clip)
-    totals, counts = ((each[0, :, a].sum(axis=1) / 2, each[0, :, b].sum(axis=1), each[1, :, b].sum(axis=1) / 2)
-                      for each in (z, n))
-    stimuli = np.zeros((len(part.features), len(item)), bool)
-    np.put_along_axis(stimuli, part.rows, n.sum(axis=0) > 0, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = [np.where(count > 0, total / count, np.nan) for total, count in zip(totals, counts)]
-    return ClassMeans(*means, _items(stimuli, y, item), ~stimuli.all(axis=1), stimuli)
+    sums = ClassSums(part, y, item, clip=clip)
+    for each in part.matrices(item):
+        sums.add(*each)
+    return sums.means()
 
 
-def _column_sums(r: np.ndarray, clip: float) -> np.ndarray:
-    """Sum z over the rows of (c, rows, columns) correlations, which are overwritten: (c, columns)."""
-    import torch
+@lru_cache(maxsize=256)
+def _places(a: int, m: int, run: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places in an m x m matrix of the pairs within the first a, between, and within the rest, in runs of equal length.
 
-    r = torch.from_numpy(r).clamp_(-clip, clip)
-    total = r.new_zeros(len(r), r.shape[2])
-    for start in range(0, r.shape[1], AT_ONCE):
-        group = r[:, start:start + AT_ONCE]
-        total += (1 + group).prod(1).div_((1 - group).prod(1)).log_()
-    return total.numpy() / 2
+    Runs are filled up with place 0, the correlation of a stimulus with itself, which is 0. Edges are counted in runs.
+    """
+    first, second = np.triu_indices(m, 1)
+    flat, side = first * m + second, (first >= a).astype(int) + (second >= a)
+    parts = [np.r_[flat[side == each], np.zeros(-(side == each).sum() % run, np.int64)] for each in range(3)]
+    return np.concatenate(parts), np.cumsum([0, *(len(each) // run for each in parts)])
 
 
 def _counted(part: Correlations, item: np.ndarray) -> np.ndarray:

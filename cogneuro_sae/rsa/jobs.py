@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from cogneuro_sae.inference import CellTable, group_means
-from cogneuro_sae.rsa.class_means import class_means
+from cogneuro_sae.rsa.class_means import ClassSums, class_means
 from cogneuro_sae.rsa.kernels import correlation_matrices
 from cogneuro_sae.rsa.labelled_models import ModelLabels
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
@@ -17,7 +17,7 @@ from cogneuro_sae.rsa.pairs import Pairs, sum_pairs
 from cogneuro_sae.rsa.pooled import PooledSource, quadratic_statistic
 from cogneuro_sae.rsa.pooled_classes import PooledClasses
 from cogneuro_sae.rsa.pooled_fit import PooledFit
-from cogneuro_sae.rsa.profile_models import profile_fits
+from cogneuro_sae.rsa.profile_models import ModelFits, profile_fits
 from cogneuro_sae.rsa.profile_sums import profile_sums
 from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
 from cogneuro_sae.rsa.statistics import CLASS_SCORES, block_statistic, class_statistic, model_statistic, valid_items
@@ -174,35 +174,50 @@ class Job:
 
     def _fits(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
         """Correlations of token profiles with a model RDM, one stimulus to a cell."""
-        models, item = self.models, self.table.item
-        model = models.model[np.ix_(self.rows, self.rows)]
-        sides = models.sides[:1] if models.sides is not None else np.ones((1, len(item)), np.int64)
-        open_, valid = [], np.zeros((high - low, len(item)), bool)
-        for part in correlation_matrices(block, self.source.layout, [np.arange(len(item))]):
-            fits = profile_fits(part, model, item[self.rows])
-            cells = (fits.valid @ self._cells) > 0
-            self.found["n_valid"][low + part.features] = valid_items(cells, item, self.table.y[None])[:, 0].T
-            self.found["silent"][low + part.features] = ~cells.any(axis=1)
-            enough = valid_items(cells, item, sides)[:, 0]
-            enough = enough[0] if models.sides is None else enough.min(axis=0)
-            gaps, valid[part.features] = ~fits.valid.all(axis=1), fits.valid
-            self.found["value"][low + part.features] = np.where(gaps & (enough < self.settings.min_items), np.nan,
-                                                                fits.value)
-            open_.append(part.features[~(gaps & (cells.sum(axis=1) < 2 * self.settings.min_items))])
-        if self.n_labellings == 1:
-            return self.found["value"][None, low:high]
-        sums, chosen = self._sums(block, valid, open_, clip=None)
-        return self._filled(chosen, low, high, None if sums is None else -block_statistic(
+        models, item = self.models, self.table.item[self.rows]
+        model, layout, groups = models.model[np.ix_(self.rows, self.rows)], self.source.layout, [np.arange(len(item))]
+        active = layout.active(block)
+
+        def record(fits) -> np.ndarray:
+            self._record_fits(fits, low)
+            return fits.valid
+
+        def observe(part):
+            fits = ModelFits(part, model, item)
+            return fits.add, lambda: record(fits)
+
+        chosen, others = self._chosen(active)
+        for part in correlation_matrices(block, layout, groups, active=active, features=others):
+            record(profile_fits(part, model, item))
+        if not len(chosen):
+            return self._filled(chosen, low, high)
+        sums = profile_sums(block, layout, self.pairs, chosen, groups, observe, clip=None, active=active)
+        return self._filled(chosen, low, high, -block_statistic(
             sums, self.pairs, models.classes, models.blocks(), self.labelled, min_items=self.settings.min_items))
 
-    def _sums(self, block: np.ndarray, valid: np.ndarray, open_: list[np.ndarray], *, clip: float | None):
-        """Sums over cell pairs of the features that some labelling may have enough items for."""
-        chosen = np.sort(np.concatenate([np.zeros(0, np.int64), *open_]))
-        if not len(chosen):
-            return None, chosen
-        return profile_sums(block, self.source.layout, self.pairs, chosen, valid[chosen], clip=clip), chosen
+    def _record_fits(self, fits: ModelFits, low: int) -> None:
+        to, item, models = low + fits.part.features, self.table.item, self.models
+        cells = (fits.valid @ self._cells) > 0
+        sides = models.sides[:1] if models.sides is not None else np.ones((1, len(item)), np.int64)
+        enough = valid_items(cells, item, sides)[:, 0]
+        enough = enough[0] if models.sides is None else enough.min(axis=0)
+        few = ~fits.valid.all(axis=1) & (enough < self.settings.min_items)
+        self.found["n_valid"][to] = valid_items(cells, item, self.table.y[None])[:, 0].T
+        self.found["silent"][to] = ~cells.any(axis=1)
+        self.found["value"][to] = np.where(few, np.nan, fits.value)
 
-    def _filled(self, chosen: np.ndarray, low: int, high: int, statistic: np.ndarray | None) -> np.ndarray:
+    def _chosen(self, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features that some labelling may have enough valid items for, and the others; none without labellings."""
+        enough = active >= self.source.layout.min_active
+        cells = (enough.T @ self._cells > 0).sum(axis=1)
+        open_ = enough.all(axis=0) | (cells >= 2 * self.settings.min_items)
+        if self.n_labellings == 1:
+            open_[:] = False
+        return np.flatnonzero(open_), np.flatnonzero(~open_)
+
+    def _filled(self, chosen: np.ndarray, low: int, high: int, statistic: np.ndarray | None = None) -> np.ndarray:
+        if len(chosen) == high - low:
+            return statistic
         out = np.full((self.n_labellings, high - low), np.nan)
         out[0] = self.found["value"][low:high]
         if statistic is not None:
@@ -213,22 +228,26 @@ class Job:
         """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
         layout, settings = self.source.layout, self.settings
         y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
-        score, open_, valid = CLASS_SCORES[settings.score], [], np.zeros((high - low, len(y)), bool)
-        sides = [np.flatnonzero(y == side) for side in (1, 0)]
-        for part in correlation_matrices(block, layout, sides, active=active):
-            means = class_means(part, y, item, clip=CLIP)
-            value = score(means.aa, means.ab, means.bb)
+        groups = [np.flatnonzero(y == side) for side in (1, 0)]
+
+        def record(part, means) -> np.ndarray:
+            value, to = CLASS_SCORES[settings.score](means.aa, means.ab, means.bb), low + part.features
             few = means.gaps & (means.n_valid.min(axis=1) < settings.min_items)
-            self.found["value"][low + part.features] = np.where(few, np.nan, value)
-            self.found["n_valid"][low + part.features] = means.n_valid
-            self.found["silent"][low + part.features] = ~means.valid.any(axis=1)
-            cells, valid[part.features] = (means.valid @ self._cells) > 0, means.valid
-            # with fewer valid cells than this no labelling has enough valid items on both sides
-            open_.append(part.features[~(means.gaps & (cells.sum(axis=1) < 2 * settings.min_items))])
-        if self.n_labellings == 1:
-            return self.found["value"][None, low:high]
-        sums, chosen = self._sums(block, valid, open_, clip=CLIP)
-        return self._filled(chosen, low, high, None if sums is None else class_statistic(
+            self.found["value"][to] = np.where(few, np.nan, value)
+            self.found["n_valid"][to], self.found["silent"][to] = means.n_valid, ~means.valid.any(axis=1)
+            return means.valid
+
+        def observe(part):
+            sums = ClassSums(part, y, item, clip=CLIP)
+            return sums.add, lambda: record(part, sums.means())
+
+        chosen, others = self._chosen(active)
+        for part in correlation_matrices(block, layout, groups, active=active, features=others):
+            record(part, class_means(part, y, item, clip=CLIP))
+        if not len(chosen):
+            return self._filled(chosen, low, high)
+        sums = profile_sums(block, layout, self.pairs, chosen, groups, observe, clip=CLIP, active=active)
+        return self._filled(chosen, low, high, class_statistic(
             sums, self.pairs, self.labels, settings.score, min_items=settings.min_items, labelled=self.labelled))
 
     def _by_cell(self, values: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ class ProfileLayout:
 
 
 class Correlations(NamedTuple):
-    """Correlations among some stimuli of some features; a block of them is computed when it is asked for.
+    """Correlations among some stimuli of some features; a part of them is computed when it is asked for.
 
     Parameters
     ----------
@@ -110,15 +110,15 @@ class Correlations(NamedTuple):
         The stimuli, group after group; a feature with fewer active ones is filled up with inactive ones.
     sizes : tuple of int
         How many of the m belong to each group.
-    profiles : tuple of Tensor (c, m, ...)
+    profiles : tuple of ndarray (c, m, ...)
         What `between` needs of the stimuli.
     between : callable
-        (profiles, slice of rows, slice of columns, layout) -> `r` (c, i, j) float64, 0 where a pair is not valid, and
-        `valid` (c, i, j) float64, or None when a pair is valid as soon as both stimuli are.
+        (profiles, layout) -> `r` (c, m, m) float64, 0 where a pair is not valid, and `valid` (c, m, m) float64, or None
+        when a pair is valid as soon as both stimuli are.
     valid : ndarray (c, m) float64
         1 for the stimuli that may have a valid pair.
     layout : ProfileLayout
-        In whose memory a block stands until the next one is asked for.
+        In whose memory a part stands until the next one is asked for.
     """
 
     features: np.ndarray
@@ -129,30 +129,39 @@ class Correlations(NamedTuple):
     valid: np.ndarray
     layout: ProfileLayout
 
-    def block(self, rows: slice, columns: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Yield correlations, some features at a time; a stimulus with itself is 0 where both slices start at it.
+    def matrices(self, item: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+        """Yield correlations, some features at a time; a stimulus with itself is 0.
 
         Parameters
         ----------
-        rows, columns : slice
-            Places among the m.
+        item : ndarray (n_stimuli,) int64, optional
+            Item of each stimulus: pairs within an item are 0 too.
 
         Yields
         ------
-        slice, ndarray (f, i, j) float64, ndarray (f, i, j) float64 or None
+        slice, ndarray (f, m, m) float64, ndarray (f, m, m) float64 or None
             Features among the c, their `r`, and `valid`.
         """
         m = self.rows.shape[1]
-        size = len(range(*rows.indices(m))) * len(range(*columns.indices(m)))
-        step = max(1, int(CACHE // (8 * max(size, 1) * (1 if self.layout.full else 3))))
+        whole, alone = m == self.layout.n, item is None or len(np.unique(item)) == len(item)
+        step = max(1, int(CACHE // (8 * max(m * m, 1) * (1 if self.layout.full else 3))))
+        outside = np.arange(m) * (m + 1)
+        if whole and not alone:                 # all features have the same rows
+            of_row = item[self.rows[0]]
+            outside = np.flatnonzero(of_row[:, None] == of_row)
         for start in range(0, len(self.features), step):
             some = slice(start, min(start + step, len(self.features)))
-            r, valid = self.between(tuple(each[some] for each in self.profiles), rows, columns, self.layout)
-            if (rows.start or 0) == (columns.start or 0):
-                for each in (r, valid):
-                    if each is not None:
-                        each.diagonal(dim1=1, dim2=2).zero_()
-            yield some, r.numpy(), None if valid is None else valid.numpy()
+            r, valid = self.between(tuple(each[some] for each in self.profiles), self.layout)
+            within = None
+            if not (whole or alone):
+                of_row = item[self.rows[some]]
+                within = of_row[:, :, None] == of_row[:, None, :]
+            for each in (r, valid):
+                if each is not None:
+                    each.reshape(len(each), -1)[:, outside] = 0.0
+                    if within is not None:
+                        np.putmask(each, within, 0.0)
+            yield some, r, valid
 
 
 def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Sequence[np.ndarray], *,
@@ -196,7 +205,7 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     if every:
         sizes[:] = np.array([[len(group)] for group in groups])
     packed = _turned(np.asarray(block), columns)
-    prepare, between = (_full_profiles, _full_block) if layout.full else (_partial_profiles, _partial_block)
+    prepare, between = (_full_profiles, _full_matrices) if layout.full else (_partial_profiles, _partial_matrices)
     start = 0
     while start < len(wanted):
         stop = min(start + layout.step(int(sizes[:, start].sum())), len(wanted))
@@ -208,7 +217,8 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
             tokens = padded.index_copy_(1, layout.place, tokens)
         rows = np.concatenate([_first_rows(enough, group, chunk, size) for group, size in zip(groups, most)], axis=1)
         profiles, valid = prepare(tokens, rows, enough[rows, chunk[:, None]], layout)
-        yield Correlations(chunk, rows, tuple(int(size) for size in most), profiles, between, valid.numpy(), layout)
+        yield Correlations(chunk, rows, tuple(int(size) for size in most), tuple(each.numpy() for each in profiles),
+                           between, valid.numpy(), layout)
         start = stop
 
 
@@ -247,20 +257,19 @@ def _full_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: Profile
     import torch
 
     x = _gathered(tokens, rows, layout)
-    floor = ROUNDING * torch.linalg.vecdot(x, x)
-    x -= x.mean(2, keepdim=True)
+    mean = x.mean(2)
+    x -= mean[:, :, None]
     size = torch.linalg.vecdot(x, x)
-    ok = (size > floor) & torch.from_numpy(enough & (layout.width >= layout.min_common))
+    ok = (size > ROUNDING * (size + layout.width * mean * mean)) & torch.from_numpy(
+        enough & (layout.width >= layout.min_common))
     x *= torch.where(ok, size, torch.inf).rsqrt()[:, :, None]
     return (x,), ok.double()
 
 
-def _full_block(profiles: tuple, rows: slice, columns: slice, layout: ProfileLayout):
-    import torch
-
-    one, other = profiles[0][:, rows], profiles[0][:, columns]
-    room = layout.room("r", (len(one), one.shape[1], other.shape[1]))
-    return torch.bmm(one, other.transpose(1, 2), out=room), None
+def _full_matrices(profiles: tuple, layout: ProfileLayout):
+    (x,) = profiles
+    r = layout.room("r", (len(x), x.shape[1], x.shape[1])).numpy()
+    return np.matmul(x, x.transpose(0, 2, 1), out=r), None
 
 
 def _partial_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: ProfileLayout):
@@ -279,22 +288,23 @@ def _partial_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: Prof
     ok = (variance > FLAT * squares.sum(2, keepdim=True)) & (variance > 0)
     ok &= (active >= layout.min_active) & (common >= max(layout.min_common, 1))
     scale = torch.where(ok, variance, torch.inf).rsqrt()
-    masks = torch.eye(len(layout.common), dtype=torch.float64)[which]
-    return (x, scale, sums * scale / n.sqrt(), masks), ok.any(2).double()
+    return (x, scale, sums * scale / n.sqrt(), which), ok.any(2).double()
 
 
-def _partial_block(profiles: tuple, rows: slice, columns: slice, layout: ProfileLayout):
+def _partial_matrices(profiles: tuple, layout: ProfileLayout):
     """Products of zero-padded rows, less what the pair's own means take away, over the pair's own deviations."""
-    import torch
-
-    (x, scale, shift, masks), (x2, scale2, shift2, masks2) = ([each[:, part] for each in profiles]
-                                                              for part in (rows, columns))
-    shape = (len(x), x.shape[1], x2.shape[1])
-    size, r, means = (torch.bmm(a, b.transpose(1, 2), out=layout.room(name, shape)) for name, a, b in
-                      (("size", scale, masks2), ("r", x, x2), ("means", shift, masks2)))
-    size *= torch.bmm(masks, scale2.transpose(1, 2), out=layout.room("other", shape))
-    means *= torch.bmm(masks, shift2.transpose(1, 2), out=layout.room("other", shape))
+    x, scale, shift, which = profiles
+    shape = (len(x), x.shape[1], x.shape[1])
+    r, size, means = (layout.room(name, shape).numpy() for name in ("r", "size", "means"))
+    np.matmul(x, x.transpose(0, 2, 1), out=r)
+    for out, each in ((size, scale), (means, shift)):       # of the tokens that i shares with j, times that of j with i
+        if shape[1] == layout.n:
+            one = np.take(each, which[0], axis=2, mode="clip")
+        else:
+            one = np.take_along_axis(each, which[:, None, :], axis=2)
+        np.multiply(one, one.transpose(0, 2, 1), out=out)
     r *= size
     r -= means
-    valid = means.copy_(size > 0)
-    return r.mul_(valid), valid
+    valid = np.greater(size, 0, out=means)
+    r *= valid
+    return r, valid

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from cogneuro_sae.rsa.kernels import Correlations
@@ -11,25 +9,58 @@ from cogneuro_sae.rsa.kernels import Correlations
 CONSTANT = 1e-12   # share of the sum of squares below which values do not vary
 
 
-class ProfileFits(NamedTuple):
-    """Of some features.
+class ModelFits:
+    """Gathers the fits of some features as their matrices come.
+
+    With c = sum r / n over the valid cross-item pairs:
+    -(sum r m - c sum m) / sqrt((sum r^2 - n c^2)(sum m^2 - (sum m)^2 / n)).
 
     Parameters
     ----------
-    value : ndarray (c,) float64
-        Pearson correlation over the valid cross-item pairs; NaN where either side does not vary.
-    valid : ndarray (c, n_stimuli) bool
-        The stimuli with a valid pair.
+    part : Correlations
+        Of one group of stimuli.
+    model : ndarray (n_stimuli, n_stimuli)
+        Model dissimilarities.
+    item : ndarray (n_stimuli,) int64
+        Item of each stimulus.
     """
 
-    value: np.ndarray
-    valid: np.ndarray
+    def __init__(self, part: Correlations, model: np.ndarray, item: np.ndarray):
+        self.part, self.cross = part, (item[:, None] != item).astype(np.float64)
+        model = np.where(self.cross > 0, model - model[self.cross > 0].mean(), 0.0)
+        self.weights = np.stack([self.cross, model, model**2])
+        self.value = np.full(len(part.features), np.nan)
+        self.valid = np.zeros((len(part.features), len(item)), bool)
+
+    def add(self, some: slice, r: np.ndarray, known: np.ndarray | None) -> None:
+        """Take what `part.matrices(item)` yielded.
+
+        Parameters
+        ----------
+        some : slice
+            Features among those of the part.
+        r, known : ndarray (f, m, m) float64
+            Correlations and valid pairs.
+        """
+        rows, weights = self.part.rows[some], self.weights
+        whole = bool((rows == np.arange(self.cross.shape[0])).all()) if rows.shape[1] == len(self.cross) else False
+        of_pair = weights if whole else weights[:, rows[:, :, None], rows[:, None, :]]
+        flat = r.reshape(len(r), -1)
+        total, squares, shared = flat.sum(axis=1), np.einsum("fp,fp->f", flat, flat), _over_pairs(r, of_pair[1])
+        every = np.zeros((len(rows), len(self.cross)))
+        if known is None:
+            np.put_along_axis(every, rows, self.part.valid[some], axis=1)
+            n, first, second = (((every @ each) * every).sum(axis=1) for each in weights)
+            self.valid[some] = every * (every @ self.cross) > 0
+        else:
+            n, first, second = (_over_pairs(known, each) for each in of_pair)
+            np.put_along_axis(every, rows, known.any(axis=2), axis=1)
+            self.valid[some] = every > 0
+        self.value[some] = _fit(total, squares, shared, n, first, second)
 
 
-def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> ProfileFits:
+def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> ModelFits:
     """Correlate profile dissimilarities with a model over the pairs of stimuli from different items.
-
-    With c = sum r / n over the valid pairs: -(sum r m - c sum m) / sqrt((sum r^2 - n c^2)(sum m^2 - (sum m)^2 / n)).
 
     Parameters
     ----------
@@ -42,33 +73,14 @@ def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> Pro
 
     Returns
     -------
-    ProfileFits
+    ModelFits
+        `value` (c,) Pearson correlations, NaN where either side does not vary; `valid` (c, n_stimuli) bool, the stimuli
+        with a valid pair.
     """
-    cross = (item[:, None] != item).astype(np.float64)
-    model = np.where(cross > 0, model - model[cross > 0].mean(), 0.0)
-    weights, m = np.stack([cross, model, model**2]), part.rows.shape[1]
-    value, valid = np.full(len(part.features), np.nan), np.zeros((len(part.features), len(item)), bool)
-    for some, r, known in part.block(slice(0, None), slice(0, None)):
-        rows = part.rows[some]
-        whole = m == len(item) and bool((rows == np.arange(m)).all())
-        of_pair = weights if whole else weights[:, rows[:, :, None], rows[:, None, :]]
-        if not (cross + np.eye(len(cross))).all():
-            r *= of_pair[0]
-        total, squares = r.sum(axis=(1, 2)), np.einsum("fij,fij->f", r, r)
-        shared = _over_pairs(r, of_pair[1])
-        if known is None:
-            every = np.zeros((len(rows), len(item)))
-            np.put_along_axis(every, rows, part.valid[some], axis=1)
-            n, first, second = (((every @ each) * every).sum(axis=1) for each in weights)
-            valid[some] = every * (every @ cross) > 0
-        else:
-            n, first, second = (_over_pairs(known, each) for each in of_pair)
-            met = (known * of_pair[0]).sum(axis=2) > 0
-            found = np.zeros((len(rows), len(item)), bool)
-            np.put_along_axis(found, rows, met, axis=1)
-            valid[some] = found
-        value[some] = _fit(total, squares, shared, n, first, second)
-    return ProfileFits(value, valid)
+    fits = ModelFits(part, model, item)
+    for each in part.matrices(item):
+        fits.add(*each)
+    return fits
 
 
 def _over_pairs(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

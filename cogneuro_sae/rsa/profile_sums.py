@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
+from cogneuro_sae.rsa.kernels import Correlations, ProfileLayout, correlation_matrices
 from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
 
 
-def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray, valid: np.ndarray, *,
-                 clip: float | None) -> PairSums:
+def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray,
+                 groups: Sequence[np.ndarray], observe: Callable, *, clip: float | None,
+                 active: np.ndarray | None = None) -> PairSums:
     """Sum z, or r, less its mean over the feature's valid pairs, over pairs of cells, in single precision.
 
     Differences of class means and correlations with a model do not change when all values move by the same amount, and
-    small numbers keep more digits.
+    small numbers keep more digits. The score of the observed labelling is taken from the same matrices, in double.
 
     Parameters
     ----------
@@ -25,46 +28,61 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
         Their cross-item pairs.
     features : ndarray of int
         Columns wanted, in this order.
-    valid : ndarray (n_features_wanted, n_stimuli) bool
-        The stimuli with a valid cross-item pair, from `class_means`.
+    groups : sequence of ndarray of int
+        All stimuli, in the order in which `observe` wants them.
+    observe : callable
+        Correlations -> (add, finish): `add(some, r, valid)` takes what `Correlations.matrices` yields, and `finish()`
+        returns the stimuli with a valid cross-item pair, (c, n_stimuli) bool.
     clip : float or None
         Largest correlation taken as it is before the Fisher transform; None: r itself.
+    active : ndarray (n_stimuli, n_block_features) int64, optional
+        From `layout.active`, when counted before.
 
     Returns
     -------
     PairSums
         Of the features wanted, float32.
     """
-    import torch
-
-    pair = torch.from_numpy(pairs.first * layout.n + pairs.second)
     place = np.full(block.shape[1], -1)
     place[features] = np.arange(len(features))
-    shape = (len(features), len(pairs.edges))
+    of_stimulus = np.argsort(np.concatenate(groups))
+    rows = (of_stimulus[pairs.first], of_stimulus[pairs.second])
+    index, item = rows[0] * layout.n + rows[1], pairs.item[pairs.index]
+    shape, cells = (len(features), len(pairs.edges)), np.eye(len(pairs.item))[pairs.index]
     total, count = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    every, cells = slice(0, None), np.eye(len(pairs.item))[pairs.index]
-    rows = np.empty((len(features), len(pairs.item))) if layout.full else None
-    for part in correlation_matrices(block, layout, [np.arange(layout.n)], features=features, every=True):
-        for some, r, of_pairs in part.block(every, every):
+    valid = np.zeros((len(features), layout.n), bool)
+    alike = np.diff(np.r_[pairs.edges, len(pairs.first)]).astype(np.float32)     # counts of a feature without gaps
+    for part in correlation_matrices(block, layout, groups, active=active, features=features, every=True):
+        add, finish = observe(part)
+        for some, r, of_pairs in part.matrices(item):
             to = place[part.features[some]]
-            z = torch.from_numpy(r).float().view(len(r), -1).index_select(1, pair)
-            z = (z if clip is None else z.clamp_(-clip, clip).atanh_()).numpy()
-            known = _known(part.valid[some], of_pairs, pairs, pair)
+            z = _similarities(np.take(r.reshape(len(r), -1), index, axis=1, mode="clip"), clip)
+            add(some, r, of_pairs)
+            known = _known(part.valid[some], of_pairs, rows, index)
+            if known is None:
+                z -= z.mean(axis=1, keepdims=True)
+                total[to], count[to] = grouped_sum(z, pairs.edges), alike
+                continue
             z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
             z *= known
             total[to], count[to] = grouped_sum(z, pairs.edges), grouped_sum(known, pairs.edges)
-            if rows is not None:
-                rows[to] = part.valid[some] @ cells
-    return PairSums(total, count, (valid @ cells) > 0, ~valid.all(axis=1), rows)
+        valid[place[part.features]] = finish()
+    return PairSums(total, count, (valid @ cells) > 0, ~valid.all(axis=1), valid @ cells if layout.full else None)
 
 
-def _known(rows: np.ndarray, valid: np.ndarray | None, pairs: Pairs, pair) -> np.ndarray:
-    """1 where a pair is valid, (f, n_pairs) float32."""
+def _similarities(r: np.ndarray, clip: float | None) -> np.ndarray:
+    """z, or r, in single precision."""
     import torch
 
+    z = torch.from_numpy(r).float()
+    return (z if clip is None else z.clamp_(-clip, clip).atanh_()).numpy()
+
+
+def _known(ok: np.ndarray, valid: np.ndarray | None, rows: tuple[np.ndarray, np.ndarray],
+           index: np.ndarray) -> np.ndarray | None:
+    """1 where a pair is valid, (f, n_pairs) float32; None when every pair is."""
     if valid is not None:
-        return torch.from_numpy(valid).float().view(len(valid), -1).index_select(1, pair).numpy()
-    ok = rows.astype(np.float32)
-    if ok.all():
-        return np.ones((len(ok), len(pairs.first)), np.float32)
-    return ok[:, pairs.first] * ok[:, pairs.second]
+        known = np.take(valid.reshape(len(valid), -1), index, axis=1, mode="clip").astype(np.float32)
+        return None if known.all() else known
+    ok = ok.astype(np.float32)
+    return None if ok.all() else ok[:, rows[0]] * ok[:, rows[1]]

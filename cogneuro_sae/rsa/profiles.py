@@ -222,16 +222,14 @@ def profile_correlations(block: np.ndarray, offsets: np.ndarray, first: np.ndarr
 
 
 def _pair_values(block: np.ndarray, layout: ProfileLayout, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    import torch
-
-    out = np.full((block.shape[1], len(first)), np.nan)
-    pair, rows = torch.from_numpy(first * layout.n + second), slice(0, None)
+    out, pair = np.full((block.shape[1], len(first)), np.nan), first * layout.n + second
     for part in correlation_matrices(block, layout, [np.arange(layout.n)], every=True):
-        for some, r, valid in part.block(rows, rows):
-            r, ok = torch.from_numpy(r).view(len(r), -1).index_select(1, pair).clamp_(-1, 1).numpy(), part.valid[some]
+        for some, r, valid in part.matrices():
+            r = np.clip(np.take(r.reshape(len(r), -1), pair, axis=1), -1, 1)
             if valid is not None:
-                known = torch.from_numpy(valid).view(len(valid), -1).index_select(1, pair).numpy() > 0
+                known = np.take(valid.reshape(len(valid), -1), pair, axis=1) > 0
             else:
-                known = None if ok.all() else ok[:, first] * ok[:, second] > 0
-            out[part.features[some]] = r if known is None else np.where(known, r, np.nan)
+                ok = part.valid[some]
+                known = ok[:, first] * ok[:, second] > 0
+            out[part.features[some]] = np.where(known, r, np.nan)
     return out
