@@ -119,12 +119,12 @@ def gappy(lengths, anchor, seed=5):
 
 
 @pytest.mark.parametrize("lengths, anchor", LAYOUTS)
-@pytest.mark.parametrize("cache, part", [(1e2, 1e2), (1e2, 1e8), (1e8, 1e3), (1e8, 1e8)])
+@pytest.mark.parametrize("cache, together", [(1e2, 1), (1e2, 256), (1e8, 2), (1e8, 256)])
 @pytest.mark.parametrize("every", [True, False])
-def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(lengths, anchor, cache, part, every,
+def test_correlations_equal_numpy_on_the_common_tokens_in_chunks_of_any_size(lengths, anchor, cache, together, every,
                                                                             monkeypatch):
     monkeypatch.setattr(kernels, "CACHE", cache)
-    monkeypatch.setattr(kernels, "PART", part)
+    monkeypatch.setattr(kernels, "TOGETHER", together)
     block, layout, wanted = gappy(lengths, anchor)
     found, groups = np.full((6, 8, 8), np.nan), [np.array([5, 0, 2, 7]), np.array([1, 6, 3, 4])]
     for each in correlation_matrices(block, layout, groups, every=every):

@@ -58,7 +58,7 @@ class ClassSums:
         self.part, self.y, self.item, self.clip = part, y, item, clip
         self.index, self.edges = _places(part.sizes[0], part.rows.shape[1], AT_ONCE)
         self.z = np.zeros((3, len(part.features)))
-        self.n = _counted(part, item)               # of every stimulus, its valid pairs with A and with B
+        self.n = np.zeros((2, *part.rows.shape))    # of every stimulus, its valid pairs with A and with B
 
     def add(self, some: slice, r: np.ndarray, valid: np.ndarray | None) -> None:
         """Take what `part.matrices(item)` yielded, which is left as it is.
@@ -73,21 +73,25 @@ class ClassSums:
         if valid is not None:
             self.n[0, some] = valid[:, :self.part.sizes[0]].sum(axis=1)
             self.n[1, some] = valid[:, self.part.sizes[0]:].sum(axis=1)
-        logs = self._logarithms(np.take(r.reshape(len(r), -1), self.index, axis=1, mode="clip"))
+        taken = self.part.layout.room("taken", (len(r), len(self.index)))
+        np.take(r.reshape(len(r), -1), self.index, axis=1, mode="clip", out=taken.numpy())
+        logs = self._logarithms(taken)
         for side, (low, high) in enumerate(zip(self.edges[:-1], self.edges[1:])):
             self.z[side, some] = logs[:, low:high].sum(axis=1) / 2
 
-    def _logarithms(self, r: np.ndarray) -> np.ndarray:
+    def _logarithms(self, r) -> np.ndarray:
         """Twice the sum of z over runs of AT_ONCE pairs: (f, n_runs)."""
         import torch
 
-        r = torch.from_numpy(r).clamp_(-self.clip, self.clip).view(len(r), -1, AT_ONCE)
-        up, down = (1 + r).prod(2), r.neg_().add_(1).prod(2)
-        return up.div_(down).log_().numpy()
+        r = r.clamp_(-self.clip, self.clip).view(len(r), -1, AT_ONCE)
+        up = torch.add(r, 1, out=self.part.layout.room("up", r.shape)).prod(2)
+        return up.div_(r.neg_().add_(1).prod(2)).log_().numpy()
 
     def means(self) -> ClassMeans:
-        """Return the mean z by class."""
+        """Return the mean z by class, when all matrices have come."""
         part, a, b = self.part, slice(0, self.part.sizes[0]), slice(self.part.sizes[0], None)
+        if part.layout.full:
+            self.n = _counted(part, self.item)
         counts = self.n[0, :, a].sum(axis=1) / 2, self.n[0, :, b].sum(axis=1), self.n[1, :, b].sum(axis=1) / 2
         stimuli = np.zeros((len(part.features), len(self.item)), bool)
         np.put_along_axis(stimuli, part.rows, self.n.sum(axis=0) > 0, axis=1)
@@ -133,16 +137,16 @@ def _places(a: int, m: int, run: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _counted(part: Correlations, item: np.ndarray) -> np.ndarray:
-    """Valid pairs of every stimulus with A and with B, when a pair is valid as soon as both stimuli are; else zeros."""
-    out = np.zeros((2, *part.rows.shape))
-    if part.layout.full:
-        member = np.eye(int(item.max()) + 1)[item]
-        for side, columns in enumerate((slice(0, part.sizes[0]), slice(part.sizes[0], None))):
-            every = np.zeros((len(part.valid), len(item)))
-            np.put_along_axis(every, part.rows[:, columns], part.valid[:, columns], axis=1)
-            of_item = every @ member
-            others = of_item.sum(axis=1, keepdims=True) - np.take_along_axis(of_item, item[part.rows], axis=1)
-            out[side] = part.valid * others
+    """Valid pairs of every stimulus with A and with B, when a pair is valid as soon as both stimuli are."""
+    out, member = np.zeros((2, *part.rows.shape)), np.eye(int(item.max()) + 1)[item]
+    alike = part.rows.shape[1] == len(item) and bool(part.valid.all())      # then one feature speaks for all
+    rows, valid = (part.rows[:1], part.valid[:1]) if alike else (part.rows, part.valid)
+    for side, columns in enumerate((slice(0, part.sizes[0]), slice(part.sizes[0], None))):
+        every = np.zeros((len(valid), len(item)))
+        np.put_along_axis(every, rows[:, columns], valid[:, columns], axis=1)
+        of_item = every @ member
+        others = of_item.sum(axis=1, keepdims=True) - np.take_along_axis(of_item, item[rows], axis=1)
+        out[side] = valid * others
     return out
 
 

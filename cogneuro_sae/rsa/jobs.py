@@ -19,7 +19,7 @@ from cogneuro_sae.rsa.pooled_classes import PooledClasses
 from cogneuro_sae.rsa.pooled_fit import PooledFit
 from cogneuro_sae.rsa.profile_models import ModelFits, profile_fits
 from cogneuro_sae.rsa.profile_sums import profile_sums
-from cogneuro_sae.rsa.profiles import ProfileSource, mean_tokens
+from cogneuro_sae.rsa.profiles import ProfileSource
 from cogneuro_sae.rsa.statistics import CLASS_SCORES, block_statistic, class_statistic, model_statistic, valid_items
 
 CLIP = 0.999
@@ -124,9 +124,10 @@ class Job:
     def _block(self, low: int, high: int) -> np.ndarray:
         if self.by_class or self.by_model:
             block = np.asarray(self.source.features.block(low, high))
-            self._differ(self._by_cell(mean_tokens(block, self.source.layout.offsets)), low, high)
+            active, means = self.source.layout.tokens(block)
+            self._differ(self._by_cell(means), low, high)
             self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
-            return (self._profiles if self.by_class else self._fits)(block, low, high)
+            return (self._profiles if self.by_class else self._fits)(block, active, low, high)
         means = self._by_cell(self.source.means(low, high))
         self._differ(means, low, high)
         if self.models is not None and self.settings.method != "corr":
@@ -172,11 +173,10 @@ class Job:
             mean = np.nansum(values, axis=1, keepdims=True) / np.isfinite(values).sum(axis=1, keepdims=True)
             return -values / np.where(mean > 0, mean, np.nan)
 
-    def _fits(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
+    def _fits(self, block: np.ndarray, active: np.ndarray, low: int, high: int) -> np.ndarray:
         """Correlations of token profiles with a model RDM, one stimulus to a cell."""
         models, item = self.models, self.table.item[self.rows]
         model, layout, groups = models.model[np.ix_(self.rows, self.rows)], self.source.layout, [np.arange(len(item))]
-        active = layout.active(block)
 
         def record(fits) -> np.ndarray:
             self._record_fits(fits, low)
@@ -224,10 +224,10 @@ class Job:
             out[:, chosen] = statistic
         return out
 
-    def _profiles(self, block: np.ndarray, low: int, high: int) -> np.ndarray:
+    def _profiles(self, block: np.ndarray, active: np.ndarray, low: int, high: int) -> np.ndarray:
         """Class scores of token profiles: the observed one from class means, the others from sums over cell pairs."""
         layout, settings = self.source.layout, self.settings
-        y, item, active = self.table.y[self.rows], self.table.item[self.rows], layout.active(block)
+        y, item = self.table.y[self.rows], self.table.item[self.rows]
         groups = [np.flatnonzero(y == side) for side in (1, 0)]
 
         def record(part, means) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-CACHE = 1e6   # bytes of correlations at a time; larger arrays fall out of the processor's cache and are slower
+CACHE = 6e6   # bytes worked on at a time; larger arrays fall out of the processor's cache and are slower
 TILE = 500, 128     # tokens and features moved at a time: larger pieces do not stay in the cache
-PART = 1e7    # bytes of profiles prepared at a time
+TOGETHER, PADDED = 256, 1.2    # features that come together, and how many more stimuli the last may have than the first
 ROUNDING = 1e-28  # share of a profile's sum of squares that rounding leaves of a constant one
 FLAT = 1e-12  # share of a profile's variance below which it counts as constant within the common tokens
 
@@ -48,8 +49,8 @@ class ProfileLayout:
         self.min_common, self.min_active = min_common, min_active
         self.kept: dict[tuple, object] = {}
 
-    def active(self, block: np.ndarray) -> np.ndarray:
-        """Count the tokens of each stimulus at which features are not 0.
+    def tokens(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Count the tokens of each stimulus at which features are not 0, and average over its tokens.
 
         Parameters
         ----------
@@ -58,14 +59,17 @@ class ProfileLayout:
 
         Returns
         -------
-        ndarray (n_stimuli, n_features) int64
+        active : ndarray (n_stimuli, n_features) int64
+        means : ndarray (n_stimuli, n_features) float64
+            In the block's precision; 0 for a stimulus without tokens.
         """
-        out = np.zeros((self.n, block.shape[1]), np.int64)
+        active, means = np.zeros((self.n, block.shape[1]), np.int64), np.zeros((self.n, block.shape[1]))
         for row, (low, high) in enumerate(zip(self.offsets[:-1], self.offsets[1:])):
             for start in range(low, high, 255):       # bytes are summed in runs that cannot overflow
-                on = block[start:min(start + 255, high)] != 0
-                out[row] += np.add.reduce(on.view(np.uint8), axis=0, dtype=np.uint8)
-        return out
+                part = block[start:min(start + 255, high)]
+                active[row] += np.add.reduce((part != 0).view(np.uint8), axis=0, dtype=np.uint8)
+                means[row] += np.add.reduce(part, axis=0)
+        return active, np.divide(means, self.n_tokens[:, None], out=means)
 
     def room(self, name: str, shape: tuple[int, ...], *, dtype=None):
         """An uninitialised tensor in memory that the next caller of the same name gets again: fresh pages cost more
@@ -82,25 +86,14 @@ class ProfileLayout:
         """
         import torch
 
-        key, size = (name, dtype), int(np.prod(shape))
+        key, size = (name, dtype), math.prod(shape)
         if key not in self.kept or len(self.kept[key]) < size:
             self.kept[key] = torch.empty(size, dtype=dtype or torch.float64)
         return self.kept[key][:size].view(shape)
 
-    def step(self, rows: int) -> int:
-        """How many features of `rows` stimuli each are prepared together.
-
-        Parameters
-        ----------
-        rows : int
-            Stimuli per feature.
-        """
-        values = 3 * rows * self.width + self.n * self.width + (0 if self.full else 8 * rows * len(self.common))
-        return max(1, int(PART // (8 * max(values, 1))))
-
 
 class Correlations(NamedTuple):
-    """Correlations among some stimuli of some features; a part of them is computed when it is asked for.
+    """Correlations among some stimuli of some features; a few features' are computed when they are asked for.
 
     Parameters
     ----------
@@ -110,27 +103,29 @@ class Correlations(NamedTuple):
         The stimuli, group after group; a feature with fewer active ones is filled up with inactive ones.
     sizes : tuple of int
         How many of the m belong to each group.
-    profiles : tuple of ndarray (c, m, ...)
-        What `between` needs of the stimuli.
-    between : callable
-        (profiles, layout) -> `r` (c, m, m) float64, 0 where a pair is not valid, and `valid` (c, m, m) float64, or None
-        when a pair is valid as soon as both stimuli are.
+    enough : ndarray (c, m) bool
+        The stimulus has enough active tokens.
     valid : ndarray (c, m) float64
-        1 for the stimuli that may have a valid pair.
+        1 for the stimuli that may have a valid pair, as far as `matrices` has come.
+    packed : Tensor (n_columns, n_tokens)
+        Values, one feature after another.
+    place : ndarray (c,) int64
+        Where each feature stands among them.
     layout : ProfileLayout
-        In whose memory a part stands until the next one is asked for.
+        In whose memory matrices stand until the next ones are asked for.
     """
 
     features: np.ndarray
     rows: np.ndarray
     sizes: tuple[int, ...]
-    profiles: tuple
-    between: Callable
+    enough: np.ndarray
     valid: np.ndarray
+    packed: object
+    place: np.ndarray
     layout: ProfileLayout
 
     def matrices(self, item: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Yield correlations, some features at a time; a stimulus with itself is 0.
+        """Yield correlations, a few features at a time; a stimulus with itself is 0.
 
         Parameters
         ----------
@@ -140,22 +135,22 @@ class Correlations(NamedTuple):
         Yields
         ------
         slice, ndarray (f, m, m) float64, ndarray (f, m, m) float64 or None
-            Features among the c, their `r`, and `valid`.
+            Features among the c; `r`, 0 where a pair is not valid; and `valid`, None when a pair is valid as soon as both
+            stimuli are.
         """
-        m = self.rows.shape[1]
-        whole, alone = m == self.layout.n, item is None or len(np.unique(item)) == len(item)
-        step = max(1, int(CACHE // (8 * max(m * m, 1) * (1 if self.layout.full else 3))))
+        m, layout = self.rows.shape[1], self.layout
+        whole, alone = m == layout.n, item is None or len(np.unique(item)) == len(item)
         outside = np.arange(m) * (m + 1)
         if whole and not alone:                 # all features have the same rows
             of_row = item[self.rows[0]]
             outside = np.flatnonzero(of_row[:, None] == of_row)
+        step = max(1, int(CACHE // (8 * m * (2 * m if layout.full else 4 * m + 4 * len(layout.common)) + 16 * m * layout.width)))
         for start in range(0, len(self.features), step):
-            some = slice(start, min(start + step, len(self.features)))
-            r, valid = self.between(tuple(each[some] for each in self.profiles), self.layout)
-            within = None
+            some, within = slice(start, min(start + step, len(self.features))), None
             if not (whole or alone):
                 of_row = item[self.rows[some]]
                 within = of_row[:, :, None] == of_row[:, None, :]
+            r, valid = (_equal_lengths if layout.full else _unequal_lengths)(self, some)
             for each in (r, valid):
                 if each is not None:
                     each.reshape(len(each), -1)[:, outside] = 0.0
@@ -182,7 +177,7 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     groups : sequence of ndarray of int
         Stimuli in the order wanted, such as the two classes.
     active : ndarray (n_stimuli, n_features) int64, optional
-        From `layout.active`, when counted before.
+        From `layout.tokens`, when counted before.
     features : ndarray of int, optional
         Columns wanted; default all.
     every : bool
@@ -195,7 +190,7 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     """
     import torch
 
-    enough = (layout.active(block) if active is None else active) >= layout.min_active
+    enough = (layout.tokens(block)[0] if active is None else active) >= layout.min_active
     wanted = np.arange(block.shape[1]) if features is None else np.asarray(features, np.int64)
     sizes = np.stack([enough[np.ix_(group, wanted)].sum(axis=0) for group in groups])
     live = np.flatnonzero(sizes.sum(axis=0) >= 2)
@@ -204,21 +199,13 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     columns, place = np.unique(wanted, return_inverse=True)
     if every:
         sizes[:] = np.array([[len(group)] for group in groups])
-    packed = _turned(np.asarray(block), columns)
-    prepare, between = (_full_profiles, _full_matrices) if layout.full else (_partial_profiles, _partial_matrices)
-    start = 0
+    packed, start, total = _turned(np.asarray(block), columns), 0, sizes.sum(axis=0)
     while start < len(wanted):
-        stop = min(start + layout.step(int(sizes[:, start].sum())), len(wanted))
+        stop = min(start + TOGETHER, np.searchsorted(total, PADDED * total[start] + 2, side="right"))
         chunk, most = wanted[start:stop], sizes[:, start:stop].max(axis=1)
-        tokens = torch.index_select(packed, 0, torch.from_numpy(place[start:stop]), out=layout.room(
-            "tokens", (len(chunk), packed.shape[1]), dtype=packed.dtype))
-        if not layout.full:
-            padded = layout.room("padded", (len(chunk), layout.n * layout.width), dtype=packed.dtype).zero_()
-            tokens = padded.index_copy_(1, layout.place, tokens)
         rows = np.concatenate([_first_rows(enough, group, chunk, size) for group, size in zip(groups, most)], axis=1)
-        profiles, valid = prepare(tokens, rows, enough[rows, chunk[:, None]], layout)
-        yield Correlations(chunk, rows, tuple(int(size) for size in most), tuple(each.numpy() for each in profiles),
-                           between, valid.numpy(), layout)
+        yield Correlations(chunk, rows, tuple(int(size) for size in most), enough[rows, chunk[:, None]],
+                           np.zeros(rows.shape), packed, place[start:stop], layout)
         start = stop
 
 
@@ -243,65 +230,66 @@ def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, siz
     return group[np.argsort(~enough[np.ix_(group, features)], axis=0, kind="stable")[:size]].T
 
 
-def _gathered(tokens, rows: np.ndarray, layout: ProfileLayout):
-    """Zero-padded profiles of the chosen stimuli: (c, m, width) float64."""
+def _gathered(tokens, flat: np.ndarray, layout: ProfileLayout, shape: tuple[int, int]):
+    """Profiles of the chosen stimuli: (c, m, width) float64."""
     import torch
-    flat = torch.from_numpy((np.arange(len(rows))[:, None] * layout.n + rows).reshape(-1))
-    chosen = torch.index_select(tokens.view(-1, layout.width), 0, flat, out=layout.room(
-        "chosen", (len(flat), layout.width), dtype=tokens.dtype))
-    return layout.room("profiles", (*rows.shape, layout.width)).copy_(chosen.view(*rows.shape, layout.width))
+
+    chosen = torch.index_select(tokens.view(-1, layout.width), 0, torch.from_numpy(flat.reshape(-1)), out=layout.room(
+        "chosen", (flat.size, layout.width), dtype=tokens.dtype))
+    return layout.room("profiles", (*shape, layout.width)).copy_(chosen.view(*shape, layout.width))
 
 
-def _full_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: ProfileLayout):
+def _equal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, None]:
     """All stimuli have the same tokens: rows of norm 1, whose products are the correlations."""
     import torch
 
-    x = _gathered(tokens, rows, layout)
+    rows, layout = part.rows[some], part.layout
+    x = _gathered(part.packed, part.place[some, None] * layout.n + rows, layout, rows.shape)
     mean = x.mean(2)
     x -= mean[:, :, None]
     size = torch.linalg.vecdot(x, x)
     ok = (size > ROUNDING * (size + layout.width * mean * mean)) & torch.from_numpy(
-        enough & (layout.width >= layout.min_common))
+        part.enough[some] & (layout.width >= layout.min_common))
     x *= torch.where(ok, size, torch.inf).rsqrt()[:, :, None]
-    return (x,), ok.double()
-
-
-def _full_matrices(profiles: tuple, layout: ProfileLayout):
-    (x,) = profiles
-    r = layout.room("r", (len(x), x.shape[1], x.shape[1])).numpy()
+    part.valid[some] = ok.numpy()
+    x, r = x.numpy(), layout.room("r", (*rows.shape, rows.shape[1])).numpy()
     return np.matmul(x, x.transpose(0, 2, 1), out=r), None
 
 
-def _partial_profiles(tokens, rows: np.ndarray, enough: np.ndarray, layout: ProfileLayout):
-    """Stimuli of unequal length: sums over the tokens that each row shares with each set of tokens there is."""
+def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Products of zero-padded rows, less what the pair's own means take away, over the pair's own deviations.
+
+    Sums run over the tokens that each row shares with each set of tokens there is.
+    """
     import torch
 
-    x = _gathered(tokens, rows, layout)
+    rows, layout, place = part.rows[some], part.layout, torch.from_numpy(part.place[some])
+    tokens = torch.index_select(part.packed, 0, place, out=layout.room(
+        "tokens", (len(rows), part.packed.shape[1]), dtype=part.packed.dtype))
+    padded = layout.room("padded", (len(rows), layout.n * layout.width), dtype=tokens.dtype).zero_()
+    padded.index_copy_(1, layout.place, tokens)
+    x = _gathered(padded, np.arange(len(rows))[:, None] * layout.n + rows, layout, rows.shape)
     which = torch.from_numpy(layout.which[rows])
     active = (x != 0).double() @ layout.masks
     x -= (x.sum(2) / torch.from_numpy(layout.n_tokens[rows]))[:, :, None]
     x *= layout.masks.t()[which]
     squares = x * x
-    common = layout.common[which]                                   # (c, m, n_masks)
+    common = layout.common[which]                                   # (f, m, n_masks)
     sums, n = x @ layout.masks, common.clamp(min=1)
     variance = (squares @ layout.masks).addcdiv_(sums * sums, n, value=-1)
     ok = (variance > FLAT * squares.sum(2, keepdim=True)) & (variance > 0)
     ok &= (active >= layout.min_active) & (common >= max(layout.min_common, 1))
+    part.valid[some] = ok.any(2).numpy()
     scale = torch.where(ok, variance, torch.inf).rsqrt()
-    return (x, scale, sums * scale / n.sqrt(), which), ok.any(2).double()
-
-
-def _partial_matrices(profiles: tuple, layout: ProfileLayout):
-    """Products of zero-padded rows, less what the pair's own means take away, over the pair's own deviations."""
-    x, scale, shift, which = profiles
-    shape = (len(x), x.shape[1], x.shape[1])
+    shift = sums * scale / n.sqrt()
+    shape = (*rows.shape, rows.shape[1])
     r, size, means = (layout.room(name, shape).numpy() for name in ("r", "size", "means"))
-    np.matmul(x, x.transpose(0, 2, 1), out=r)
+    np.matmul(x.numpy(), x.numpy().transpose(0, 2, 1), out=r)
     for out, each in ((size, scale), (means, shift)):       # of the tokens that i shares with j, times that of j with i
-        if shape[1] == layout.n:
-            one = np.take(each, which[0], axis=2, mode="clip")
+        if rows.shape[1] == layout.n:
+            one = np.take(each.numpy(), layout.which[rows[0]], axis=2, mode="clip")
         else:
-            one = np.take_along_axis(each, which[:, None, :], axis=2)
+            one = np.take_along_axis(each.numpy(), layout.which[rows][:, None, :], axis=2)
         np.multiply(one, one.transpose(0, 2, 1), out=out)
     r *= size
     r -= means

@@ -36,7 +36,7 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     clip : float or None
         Largest correlation taken as it is before the Fisher transform; None: r itself.
     active : ndarray (n_stimuli, n_block_features) int64, optional
-        From `layout.active`, when counted before.
+        From `layout.tokens`, when counted before.
 
     Returns
     -------
