@@ -65,7 +65,8 @@ def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarr
     ----------
     statistics : ndarray (n_labellings, n_features) or callable
         Statistics, row 0 the observed labelling; NaN = not estimable under that labelling. A callable gets (start,
-        stop) and returns the columns start to stop, so that all columns never exist together.
+        stop) and returns the columns start to stop, so that all columns never exist together. In double, unless
+        `rounding` is given.
     enumerated : bool
         The rows are the whole group (from `Labellings`).
     n_features : int, optional
@@ -98,7 +99,9 @@ def permutation_inference(statistics: np.ndarray | Callable[[int, int], np.ndarr
     step = max(1, int(budget // (8 * 6 * n_labellings)))
     for start in range(0, n_features, step):
         stop = min(start + step, n_features)
-        part = _feature_block(np.asarray(block(start, stop), np.float64), enumerated, tail, rounding)
+        values = np.asarray(block(start, stop))
+        values = values if rounding and values.dtype == np.float32 else values.astype(np.float64, copy=False)
+        part = _feature_block(values, enumerated, tail, rounding)
         largest = np.maximum(largest, part.pop("largest"))
         for name, values in part.items():
             columns[name][start:stop] = values

@@ -102,11 +102,9 @@ class Job:
         return len(self.labels) if self.labels is not None else self.models.n_labellings
 
     def __call__(self, start: int, stop: int) -> np.ndarray:
-        out = np.empty((self.n_labellings, stop - start))
         step = max(1, int(BLOCK // (8 * self._width())))
-        for low in range(start, stop, step):
-            high = min(low + step, stop)
-            out[:, low - start:high - start] = self._block(low, high)
+        parts = [self._block(low, min(low + step, stop)) for low in range(start, stop, step)]
+        out = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if not (self.by_class or self.by_model):
             self.found["value"][start:stop] = out[0]
         return out

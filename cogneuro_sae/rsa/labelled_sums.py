@@ -8,6 +8,7 @@ needs pairs of units only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ class LabelledPairs:
         _, place, unit = np.unique(turned, axis=0, return_index=True, return_inverse=True)
         unit = unit.reshape(-1)
         own = (sign[:, 0] * sign[place[unit], 0]).astype(np.float64)     # cell = own * unit
+        self.unit, self.own = unit, own
         self.units = np.ascontiguousarray(sign[place].T.astype(np.float64))
         low, high = np.minimum(unit[first], unit[second]), np.maximum(unit[first], unit[second])
         code = low * len(place) + high
@@ -51,7 +53,8 @@ class LabelledPairs:
         self.edges = np.flatnonzero(np.r_[True, np.diff(code[self.order]) != 0])
         self.first_unit, self.second_unit = low[self.order][self.edges], high[self.order][self.edges]
         self.sign = (own[first] * own[second])[self.order]
-        self.plain = bool((self.order == np.arange(len(first))).all() and (self.sign == 1).all())
+        self.joined = len(self.edges) < len(first)
+        self.first, self.second = first, second
         self.incidence = np.zeros((len(first), len(place)))             # of pairs and units, with the cells' signs
         self.kept: dict[tuple, np.ndarray] = {}
         self.single = len(labels) * len(self.edges) > LARGE
@@ -75,24 +78,85 @@ class LabelledPairs:
         -------
         Sums
         """
-        kind = np.float32 if exact or self.single and values.dtype == np.float32 else np.float64
-        units = self.units[rows]
-        both = self._products(rows, kind)
-        joined = values if self.plain else values[:, self.order] * self.sign.astype(values.dtype)
-        joined = grouped_sum(joined, self.edges)
-        q = (both @ joined.astype(kind, copy=False).T).astype(np.float64)
-        linear = units @ (values @ self.incidence.astype(values.dtype, copy=False)).T
-        total = values.sum(axis=1, dtype=np.float64)
+        total, linear, q = self.parts(values, rows, exact=exact)
         return Sums((total + linear + q) / 4, (total - q) / 2, (total - linear + q) / 4)
 
-    def _products(self, rows: slice, kind: type) -> np.ndarray:
-        """Products of the labels of every pair of units; kept for the next features when all of them are small."""
+    def parts(self, values: np.ndarray, rows: slice, *, exact: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return tot, l and q of some labellings.
+
+        Parameters
+        ----------
+        values : ndarray (n_features, n_cell_pairs) float64 or float32
+            Values of the pairs; missing ones are 0.
+        rows : slice
+            Labellings.
+        exact : bool
+            The values are whole numbers whose sums single precision holds.
+
+        Returns
+        -------
+        tot : ndarray (n_features,) float64
+        l, q : ndarray (n_labellings, n_features) float64
+            Of the same memory order as the transpose of `values`.
+        """
+        kind = np.float32 if exact or self.single and values.dtype == np.float32 else np.float64
+        q = (self._joined(values).astype(kind, copy=False) @ self._products(rows, kind).T).astype(np.float64)
+        linear = self._linear(values) @ self.units[rows].T
+        return values.sum(axis=1, dtype=np.float64), linear.T, q.T
+
+    def combined(self, values: np.ndarray, rows: slice, key: str,
+                 weights: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Return a tot + b l + c q of some labellings by one product, for weights that all features share.
+
+        Parameters
+        ----------
+        values : ndarray (n_features, n_cell_pairs) float64 or float32
+            Values of the pairs.
+        rows : slice
+            Labellings.
+        key : str
+            Names the weights: the product of labels and weights is kept under it.
+        weights : callable
+            -> a, b, c, each (n_labellings,) float64.
+
+        Returns
+        -------
+        ndarray (n_labellings, n_features)
+            float32 if the values are and there is enough of them, else float64.
+        """
+        kind = np.float32 if self.single and values.dtype == np.float32 else np.float64
+        of_pair = self._kept((rows.start, rows.stop, kind, key), lambda: self._weighted(rows, *weights()).astype(kind))
+        if self.joined:
+            values = np.concatenate([self._joined(values), self._linear(values), values.sum(axis=1, keepdims=True)],
+                                    axis=1)
+        return (values.astype(kind, copy=False) @ of_pair.T).T
+
+    def _weighted(self, rows: slice, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """(n_labellings, n_pairs): what each pair counts for; or each pair of units, each unit, and all."""
+        if self.joined:
+            return np.concatenate([c[:, None] * self._multiply(rows, np.float64), b[:, None] * self.units[rows],
+                                   a[:, None]], axis=1)
+        sign = self.units[rows][:, self.unit] * self.own
+        one, other = sign[:, self.first], sign[:, self.second]
+        return a[:, None] + b[:, None] * (one + other) + c[:, None] * one * other
+
+    def _joined(self, values: np.ndarray) -> np.ndarray:
+        return grouped_sum(values[:, self.order] * self.sign.astype(values.dtype), self.edges)
+
+    def _linear(self, values: np.ndarray) -> np.ndarray:
+        return values @ self._kept(("incidence", values.dtype), lambda: self.incidence.astype(values.dtype))
+
+    def _kept(self, key: tuple, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What was made before; kept for the next features when all of it is small."""
         if len(self.units) * len(self.edges) * 8 > KEPT:
-            return self._multiply(rows, kind)
-        key = (rows.start, rows.stop, kind)
+            return make()
         if key not in self.kept:
-            self.kept[key] = self._multiply(rows, kind)
+            self.kept[key] = make()
         return self.kept[key]
+
+    def _products(self, rows: slice, kind: type) -> np.ndarray:
+        """Products of the labels of every pair of units."""
+        return self._kept((rows.start, rows.stop, kind), lambda: self._multiply(rows, kind))
 
     def _multiply(self, rows: slice, kind: type) -> np.ndarray:
         units = self.units[rows].astype(kind)

@@ -82,29 +82,48 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
 
     Returns
     -------
-    ndarray (n_labellings, n_features) float64
-        NaN where the feature is not estimable under the labelling.
+    ndarray (n_labellings, n_features)
+        In the precision of the sums; NaN where the feature is not estimable under the labelling.
     """
     # with fewer valid cells than this no labelling has enough valid items on both sides
     open_ = np.flatnonzero(~(sums.gaps & (sums.cell_valid.sum(axis=1) < 2 * min_items)))
-    result = np.full((len(labels), len(sums.total)), np.nan)
     if not len(open_):
-        return result
-    sums = sums.some(open_) if len(open_) < len(sums.total) else sums
-    out = np.empty((len(labels), len(sums.total)))
+        return np.full((len(labels), len(sums.total)), np.nan)
+    every = len(open_) == len(sums.total)
+    n_features, sums = len(sums.total), sums if every else sums.some(open_)
+    out = np.empty((len(sums.total), len(labels)), sums.total.dtype).T
     over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
-    count = _counts(sums, pairs, labels, over)
+    alike, count = bool((sums.count == sums.count[:1]).all()), _counts(sums, pairs, labels, over)
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = [np.where(n > 0.5, s / n, np.nan) for s, n in zip(over(sums.total, rows), count(rows))]
-        out[rows] = CLASS_SCORES[score](*means)
+        if alike:           # all features have the same number of pairs, so that one product gives their scores
+            key = f"{score} {hash(sums.count[0].tobytes())}"
+            out[rows] = over.combined(sums.total, rows, key, lambda: [each[:, 0] for each in _weights(score, *count(rows))])
+            continue
+        (a, b, c), (total, linear, q) = _weights(score, *count(rows)), over.parts(sums.total, rows)
+        a *= total
+        for each, part in ((b, linear), (c, q)):
+            each *= part
+            a += each
+        out[rows] = a
     gaps = np.flatnonzero(sums.gaps)
     if len(gaps):
         valid = valid_items(sums.cell_valid[gaps], pairs.item, labels)
         out[:, gaps] = np.where(valid.min(axis=0) >= min_items, out[:, gaps], np.nan)
+    if every:
+        return out
+    result = np.full((n_features, len(labels)), np.nan, out.dtype).T
     result[:, open_] = out
     return result
+
+
+def _weights(score: str, *counts: np.ndarray) -> list[np.ndarray]:
+    """What tot, l and q count for in a class score, from the pairs within A, between A and B and within B."""
+    aa, ab, bb = (CLASS_SCORES[score](*unit) for unit in np.eye(3))
+    with np.errstate(divide="ignore"):
+        aa, ab, bb = (weight / np.where(n > 0.5, n, np.nan) if weight else np.zeros_like(n)
+                      for weight, n in zip((aa, ab, bb), counts))
+    return [aa / 4 + ab / 2 + bb / 4, (aa - bb) / 4, aa / 4 - ab / 2 + bb / 4]
 
 
 def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np.ndarray, labelled: LabelledPairs, *,
