@@ -152,6 +152,8 @@ def _counted(part: Correlations, item: np.ndarray) -> np.ndarray:
 
 def _items(stimuli: np.ndarray, y: np.ndarray, item: np.ndarray) -> np.ndarray:
     """How many items have a valid stimulus in A, in B."""
-    member = np.eye(int(item.max()) + 1, dtype=np.float32)[item]
-    return np.stack([((stimuli[:, y == side].astype(np.float32) @ member[y == side]) > 0).sum(axis=1)
-                     for side in (1, 0)], axis=1)
+    member, alike = np.eye(int(item.max()) + 1, dtype=np.float32)[item], bool(stimuli.all())
+    one = stimuli[:1] if alike else stimuli
+    found = np.stack([((one[:, y == side].astype(np.float32) @ member[y == side]) > 0).sum(axis=1) for side in (1, 0)],
+                     axis=1)
+    return np.broadcast_to(found, (len(stimuli), 2)) if alike else found

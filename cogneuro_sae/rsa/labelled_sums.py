@@ -104,7 +104,7 @@ class LabelledPairs:
         linear = self._linear(values) @ self.units[rows].T
         return values.sum(axis=1, dtype=np.float64), linear.T, q.T
 
-    def combined(self, values: np.ndarray, rows: slice, key: str,
+    def combined(self, values: np.ndarray, rows: slice, key: tuple,
                  weights: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return a tot + b l + c q of some labellings by one product, for weights that all features share.
 
@@ -125,20 +125,27 @@ class LabelledPairs:
             float32 if the values are and there is enough of them, else float64.
         """
         kind = np.float32 if self.single and values.dtype == np.float32 else np.float64
-        of_pair = self._kept((rows.start, rows.stop, kind, key), lambda: self._weighted(rows, *weights()).astype(kind))
+        of_pair = self._kept((rows.start, rows.stop, kind, key), lambda: self._weighted(rows, kind, *weights()))
         if self.joined:
             values = np.concatenate([self._joined(values), self._linear(values), values.sum(axis=1, keepdims=True)],
                                     axis=1)
         return (values.astype(kind, copy=False) @ of_pair.T).T
 
-    def _weighted(self, rows: slice, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _weighted(self, rows: slice, kind: type, *weights: np.ndarray) -> np.ndarray:
         """(n_labellings, n_pairs): what each pair counts for; or each pair of units, each unit, and all."""
+        a, b, c = (each[:, None].astype(kind) for each in weights)
+        units = self.units[rows].astype(kind)
         if self.joined:
-            return np.concatenate([c[:, None] * self._multiply(rows, np.float64), b[:, None] * self.units[rows],
-                                   a[:, None]], axis=1)
-        sign = self.units[rows][:, self.unit] * self.own
-        one, other = sign[:, self.first], sign[:, self.second]
-        return a[:, None] + b[:, None] * (one + other) + c[:, None] * one * other
+            return np.concatenate([c * self._multiply(rows, kind), b * units, a], axis=1)
+        sign = units[:, self.unit] * self.own.astype(kind)
+        out, other = sign[:, self.first], sign[:, self.second]
+        both = out * other
+        both *= c
+        out += other
+        out *= b
+        out += both
+        out += a
+        return out
 
     def _joined(self, values: np.ndarray) -> np.ndarray:
         return grouped_sum(values[:, self.order] * self.sign.astype(values.dtype), self.edges)

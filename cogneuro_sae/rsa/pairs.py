@@ -73,6 +73,10 @@ class PairSums(NamedTuple):
         """
         return PairSums(*(None if each is None else each[features] for each in self))
 
+    def alike(self) -> bool:
+        """Whether all features have the same number of valid pairs of every two cells."""
+        return self.count.strides[0] == 0 or bool((self.count == self.count[:1]).all())
+
 
 def cross_item_pairs(index: np.ndarray, item: np.ndarray) -> Pairs:
     """List the pairs of rows whose cells belong to different items.

@@ -49,7 +49,7 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     rows = (of_stimulus[pairs.first], of_stimulus[pairs.second])
     index, item = rows[0] * layout.n + rows[1], pairs.item[pairs.index]
     shape, cells = (len(features), len(pairs.edges)), np.eye(len(pairs.item))[pairs.index]
-    total, count = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    total, count = np.empty(shape, np.float32), None
     valid = np.zeros((len(features), layout.n), bool)
     alike = np.diff(np.r_[pairs.edges, len(pairs.first)]).astype(np.float32)     # counts of a feature without gaps
     for part in correlation_matrices(block, layout, groups, active=active, features=features, every=True):
@@ -61,12 +61,14 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
             known = _known(part.valid[some], of_pairs, rows, index)
             if known is None:
                 z -= z.mean(axis=1, keepdims=True)
-                total[to], count[to] = grouped_sum(z, pairs.edges), alike
-                continue
-            z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-            z *= known
-            total[to], count[to] = grouped_sum(z, pairs.edges), grouped_sum(known, pairs.edges)
+            else:
+                z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+                z *= known
+                count = np.tile(alike, (len(features), 1)) if count is None else count
+                count[to] = grouped_sum(known, pairs.edges)
+            total[to] = grouped_sum(z, pairs.edges)
         valid[place[part.features]] = finish()
+    count = np.broadcast_to(alike, shape) if count is None else count
     return PairSums(total, count, (valid @ cells) > 0, ~valid.all(axis=1), valid @ cells if layout.full else None)
 
 

@@ -93,11 +93,11 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
     n_features, sums = len(sums.total), sums if every else sums.some(open_)
     out = np.empty((len(sums.total), len(labels)), sums.total.dtype).T
     over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
-    alike, count = bool((sums.count == sums.count[:1]).all()), _counts(sums, pairs, labels, over)
+    alike, count = sums.alike(), _counts(sums, pairs, labels, over)
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
         if alike:           # all features have the same number of pairs, so that one product gives their scores
-            key = f"{score} {hash(sums.count[0].tobytes())}"
+            key = (score, sums.count[0].tobytes())
             out[rows] = over.combined(sums.total, rows, key, lambda: [each[:, 0] for each in _weights(score, *count(rows))])
             continue
         (a, b, c), (total, linear, q) = _weights(score, *count(rows)), over.parts(sums.total, rows)
@@ -180,7 +180,7 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
 
 def _counts(sums: PairSums, pairs: Pairs, labels: np.ndarray, over: LabelledPairs) -> Callable[[slice], Sums]:
     """Valid pairs within A, between A and B and within B, as a function of the labellings wanted."""
-    if (sums.count == sums.count[:1]).all():
+    if sums.alike():
         return lambda rows: over(sums.count[:1], rows, exact=len(pairs.first) < EXACT)
     member = np.eye(int(pairs.item.max()) + 1)[pairs.item]
     single = max((labels @ member).max(), ((1 - labels) @ member).max()) < 1.5      # cells of an item on one side
