@@ -23,7 +23,7 @@ from cogneuro_sae.rsa.profiles import ProfileSource
 from cogneuro_sae.rsa.statistics import CLASS_SCORES, block_statistic, class_statistic, model_statistic, valid_items
 
 CLIP = 0.999
-BLOCK = 1.5e8
+BLOCK = 3e8
 SINGLE = 5e-5   # error of a class score in single precision, in sd over labellings
 
 

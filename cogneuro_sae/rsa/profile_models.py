@@ -27,8 +27,8 @@ class ModelFits:
 
     def __init__(self, part: Correlations, model: np.ndarray, item: np.ndarray):
         self.part, self.cross = part, (item[:, None] != item).astype(np.float64)
-        model = np.where(self.cross > 0, model - model[self.cross > 0].mean(), 0.0)
-        self.weights = np.stack([self.cross, model, model**2])
+        self.model = np.where(self.cross > 0, model - model[self.cross > 0].mean(), 0.0)
+        self.sums = np.stack([self.cross.ravel(), self.model.ravel()], axis=1)
         self.value = np.full(len(part.features), np.nan)
         self.valid = np.zeros((len(part.features), len(item)), bool)
 
@@ -42,18 +42,22 @@ class ModelFits:
         r, known : ndarray (f, m, m) float64
             Correlations and valid pairs.
         """
-        rows, weights = self.part.rows[some], self.weights
-        whole = bool((rows == np.arange(self.cross.shape[0])).all()) if rows.shape[1] == len(self.cross) else False
-        of_pair = weights if whole else weights[:, rows[:, :, None], rows[:, None, :]]
-        flat = r.reshape(len(r), -1)
-        total, squares, shared = flat.sum(axis=1), np.einsum("fp,fp->f", flat, flat), _over_pairs(r, of_pair[1])
-        every = np.zeros((len(rows), len(self.cross)))
+        rows, flat, every = self.part.rows[some], r.reshape(len(r), -1), np.zeros((len(r), len(self.cross)))
+        cross, model, square = self.cross, self.model, self.model**2
+        place = None                            # of the pairs in the model
+        if rows.shape[1] < len(cross) or (rows != np.arange(len(cross))).any():
+            place = (rows * len(cross))[:, :, None] + rows[:, None, :]
+        squares = np.einsum("fp,fp->f", flat, flat)
+        if place is None:
+            total, shared = (flat @ self.sums).T
+        else:
+            total, shared = flat.sum(axis=1), _over_pairs(r, model, place)
         if known is None:
             np.put_along_axis(every, rows, self.part.valid[some], axis=1)
-            n, first, second = (((every @ each) * every).sum(axis=1) for each in weights)
-            self.valid[some] = every * (every @ self.cross) > 0
+            n, first, second = (((every @ each) * every).sum(axis=1) for each in (cross, model, square))
+            self.valid[some] = every * (every @ cross) > 0
         else:
-            n, first, second = (_over_pairs(known, each) for each in of_pair)
+            n, first, second = (_over_pairs(known, each, place) for each in (cross, model, square))
             np.put_along_axis(every, rows, known.any(axis=2), axis=1)
             self.valid[some] = every > 0
         self.value[some] = _fit(total, squares, shared, n, first, second)
@@ -83,11 +87,11 @@ def profile_fits(part: Correlations, model: np.ndarray, item: np.ndarray) -> Mod
     return fits
 
 
-def _over_pairs(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sum of products over both axes, for weights of all features or of each."""
-    if weights.ndim == 2:
+def _over_pairs(values: np.ndarray, weights: np.ndarray, place: np.ndarray | None) -> np.ndarray:
+    """Sum of products over both axes, with weights in their order or where each feature finds its own."""
+    if place is None:
         return values.reshape(len(values), -1) @ weights.ravel()
-    return np.einsum("fij,fij->f", values, weights)
+    return np.einsum("fij,fij->f", values, np.take(weights, place, mode="clip"))
 
 
 def _fit(total, squares, shared, n, first, second) -> np.ndarray:

@@ -91,21 +91,22 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
         return np.full((len(labels), len(sums.total)), np.nan)
     every = len(open_) == len(sums.total)
     n_features, sums = len(sums.total), sums if every else sums.some(open_)
-    out = np.empty((len(sums.total), len(labels)), sums.total.dtype).T
+    parts = []
     over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
     alike, count = sums.alike(), _counts(sums, pairs, labels, over)
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
         if alike:           # all features have the same number of pairs, so that one product gives their scores
             key = (score, sums.count[0].tobytes())
-            out[rows] = over.combined(sums.total, rows, key, lambda: [each[:, 0] for each in _weights(score, *count(rows))])
+            parts.append(over.combined(sums.total, rows, key, lambda: [each[:, 0] for each in _weights(score, *count(rows))]))
             continue
         (a, b, c), (total, linear, q) = _weights(score, *count(rows)), over.parts(sums.total, rows)
         a *= total
         for each, part in ((b, linear), (c, q)):
             each *= part
             a += each
-        out[rows] = a
+        parts.append(a.astype(sums.total.dtype, copy=False))
+    out = _joined(parts)
     gaps = np.flatnonzero(sums.gaps)
     if len(gaps):
         valid = valid_items(sums.cell_valid[gaps], pairs.item, labels)
@@ -115,6 +116,11 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
     result = np.full((n_features, len(labels)), np.nan, out.dtype).T
     result[:, open_] = out
     return result
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Labellings one under the other; every feature's stand together in memory."""
+    return parts[0] if len(parts) == 1 else np.concatenate([part.T for part in parts], axis=1).T
 
 
 def _weights(score: str, *counts: np.ndarray) -> list[np.ndarray]:
@@ -150,27 +156,39 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
     ndarray (n_labellings, n_features) float64
         Correlation in [-1, 1]; NaN where either side does not vary.
     """
-    valid = (sums.count > 0).astype(sums.total.dtype)
-    d = np.where(valid > 0, sums.total / np.maximum(sums.count, 1), 0)
-    n = valid.sum(axis=1, dtype=np.float64)
+    alike, kind = sums.alike(), sums.total.dtype
+    valid = sums.count > 0
+    d = np.divide(sums.total, sums.count, out=np.zeros_like(sums.total), where=True if valid[:1].all() and alike else valid)
+    n = valid[:1].sum(axis=1) if alike else valid.sum(axis=1)
     center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
-    d = ((d - center[:, None]) * valid).astype(sums.total.dtype)
-    spread = np.einsum("fp,fp->f", d, d, dtype=np.float64)
+    d -= center[:, None].astype(kind)
+    if not (alike and valid[:1].all()):
+        d *= valid
+    spread = np.einsum("fp,fp->f", d, d)
+    flat = ~((spread > 1e-12 * n * center**2) & (spread > 0))
     rows = None if sums.rows is None else (sums.rows > 0).astype(float)
-    count = _counts(sums._replace(count=valid, rows=rows), pairs, labels, labelled)
+    present = valid.astype(kind) if not alike else np.broadcast_to(valid[:1].astype(kind), d.shape)
+    count = _counts(sums._replace(count=present, rows=rows), pairs, labels, labelled)
     m = np.array([blocks[1, 1], blocks[1, 0], blocks[0, 0]])
     m = m - m.mean()
-    out = np.empty((len(labels), len(d)))
+    parts = (m[0] + m[2]) / 4 + m[1] / 2, (m[0] - m[2]) / 4, (m[0] + m[2]) / 4 - m[1] / 2      # of tot, l and q
+    with np.errstate(divide="ignore"):
+        d *= np.where(flat, np.nan, 1 / np.sqrt(spread))[:, None].astype(kind)
+    scores = []
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
-        shared = sum(weight * part for weight, part in zip(m, labelled(d, rows)))
         n_m = count(rows)
         first, second = (sum(weight * part for weight, part in zip(each, n_m)) for each in (m, m**2))
         with np.errstate(invalid="ignore", divide="ignore"):
             varies = second - first**2 / n
-            r = shared / np.sqrt(spread * varies)
-        out[rows] = np.where((varies > 1e-12 * np.maximum(second, 1e-300)) & (spread > 1e-12 * n * center**2)
-                             & (spread > 0), r, np.nan)
+            scale = np.where(varies > 1e-12 * np.maximum(second, 1e-300), 1 / np.sqrt(varies), np.nan)
+        if alike:
+            key = ("blocks", *m, sums.count[0].tobytes())
+            scores.append(labelled.combined(d, rows, key, lambda: [each * scale[:, 0] for each in parts]))
+        else:
+            shared = sum(weight * part for weight, part in zip(parts, labelled.parts(d, rows)))
+            scores.append((shared * scale).astype(kind, copy=False))
+    out = _joined(scores)
     gaps = np.flatnonzero(sums.gaps)
     if len(gaps):
         found = valid_items(sums.cell_valid[gaps], pairs.item, labels)
