@@ -39,6 +39,28 @@ def test_sums_under_labellings_equal_plain_sums(make, units, exact):
             np.testing.assert_allclose(found, mask @ values.T, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("make", [swaps, free])
+@pytest.mark.parametrize("kept", [0, 1e9])
+@pytest.mark.parametrize("single", [False, True])
+def test_weighted_sums_equal_the_same_weights_over_plain_sums(make, kept, single, monkeypatch):
+    monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.KEPT", kept)
+    monkeypatch.setattr("cogneuro_sae.rsa.labelled_sums.LARGE", 1 if single else 1e12)
+    rng = np.random.default_rng(3)
+    labels, pairs = make(rng), cross_item_pairs(np.arange(14), ITEM)
+    values = rng.normal(size=(3, len(pairs.first))).astype(np.float32 if single else float)
+    over, plain = LabelledPairs(labels, pairs.cell_first, pairs.cell_second), values.astype(float)
+    sign = 2 * labels - 1
+    for key in ("one", "two"):
+        weights = rng.normal(size=(3, 40))
+        for rows in (slice(0, 25), slice(25, 40), slice(0, 25)):
+            a, b, c = weights[:, rows, None]
+            first, second = sign[rows][:, pairs.cell_first], sign[rows][:, pairs.cell_second]
+            found = over.combined(values, rows, (key,), lambda: weights[:, rows])
+            assert found.dtype == values.dtype
+            np.testing.assert_allclose(found, (a + b * (first + second) + c * first * second) @ plain.T,
+                                       atol=1e-4 if single else 1e-12)
+
+
 def test_products_too_large_to_keep_give_the_same(monkeypatch):
     rng = np.random.default_rng(1)
     labels, pairs = free(rng), cross_item_pairs(np.arange(14), ITEM)

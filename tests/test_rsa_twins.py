@@ -73,6 +73,30 @@ def test_masked_corr_equals_a_loop_over_kept_pairs():
     assert np.isnan(pooled_corr(np.ones((12, 1)), M)[0]) and np.isnan(pooled_cosine_cov(np.ones((12, 1)), M)[0])
 
 
+@pytest.mark.parametrize("n", [3, 16, 17, 45])
+def test_the_laplacian_form_of_any_number_of_stimuli_equals_a_loop(n):
+    rng = np.random.default_rng(n)
+    X, M = rng.normal(size=(n, 3)), squareform(rng.random(n * (n - 1) // 2))
+    expected = [np.corrcoef(pdist(X[:, [f]], "sqeuclidean"), squareform(M, checks=False))[0, 1] for f in range(3)]
+    np.testing.assert_allclose(pooled_corr(X, M), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_a_missing_value_costs_its_pairs_and_no_other_feature_anything(missing, monkeypatch):
+    rng = np.random.default_rng(7)
+    design = matched_design(8, paraphrases=1)
+    X, M = rng.normal(size=(16, 5)), squareform(rng.random(120))
+    options = {"score": "model", "variant": "pooled", "model": M}
+    whole = rsa_map(X, design, **options).value
+    X[3, 2] = missing
+    groups = design.groups
+    i, j = np.nonzero(np.triu(groups[:, None] != groups[None], 1) & (np.arange(16) != 3)[:, None] & (np.arange(16) != 3))
+    whole[2] = np.corrcoef((X[i, 2] - X[j, 2]) ** 2, M[i, j])[0, 1]
+    np.testing.assert_allclose(rsa_map(X, design, **options).value, whole, atol=1e-12)
+    monkeypatch.setattr("cogneuro_sae.rsa.jobs.BLOCK", 1)
+    np.testing.assert_allclose(rsa_map(X, design, **options).value, whole, atol=1e-12)
+
+
 def test_profile_correlations_equal_rsatoolbox_correlation_distance():
     rng = np.random.default_rng(5)
     values = rng.gamma(1.0, size=(8, 12, 3))

@@ -92,7 +92,7 @@ class Job:
     def laplacian(self) -> PooledFit | None:
         """The closed form of one model RDM and pooled values, where it holds."""
         one = isinstance(self.source, PooledSource) and self.models is not None and self.n_labellings == 1
-        if not one or self.settings.method != "corr" or not self.source.complete:
+        if not one or self.settings.method != "corr":
             return None
         return PooledFit(self.models.model, self.table.item[:, None] != self.table.item)
 
@@ -112,11 +112,15 @@ class Job:
     def _width(self) -> float:
         """Numbers in memory per feature."""
         if self.laplacian is not None:
-            return 180 * len(self.table.item)           # blocks that stay in the cache
+            return 500 * len(self.table.item)           # blocks that stay in the cache
         if self.classes is not None:
             return 3 * (self.n_labellings + len(self.table.item))
         if self.by_class or self.by_model:
             return 2 * self.source.features.offsets[-1] + (self.n_labellings > 1) * 3 * len(self.pairs.edges)
+        return self._pairwise_width
+
+    @property
+    def _pairwise_width(self) -> int:
         return 6 * (len(self.pairs.first) + len(self.pairs.edges))
 
     def _block(self, low: int, high: int) -> np.ndarray:
@@ -127,15 +131,20 @@ class Job:
             self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
             return (self._profiles if self.by_class else self._fits)(block, active, low, high)
         means = self._by_cell(self.source.means(low, high))
-        self._differ(means, low, high)
+        finite = self._differ(means, low, high)
         if self.models is not None and self.settings.method != "corr":
             return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
                                        self.settings.method)
         if self.classes is not None:
             return self._closed_form(means, low, high)
-        if self.laplacian is not None:
+        if self.laplacian is not None and finite:
             self.found["silent"][low:high] = False
             return self.laplacian(means)[None]
+        step = max(1, int(BLOCK // (8 * self._pairwise_width)))
+        parts = [self._pairwise(first, min(first + step, high)) for first in range(low, high, step)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _pairwise(self, low: int, high: int) -> np.ndarray:
         values = self.source.pairs(low, high, self.pairs.first, self.pairs.second)
         out = np.full((self.n_labellings, high - low), np.nan)
         live = np.flatnonzero(np.isfinite(values).any(axis=1))
@@ -260,6 +269,18 @@ class Job:
         """(n_rows, n_cells) membership."""
         return np.eye(len(self.table.item), dtype=np.float32)[self.rows]
 
-    def _differ(self, means: np.ndarray, low: int, high: int) -> None:
-        A = self.table.y == 1
-        self.found["difference"][low:high] = means[A].mean(axis=0) - means[~A].mean(axis=0)
+    @cached_property
+    def _sides(self) -> np.ndarray:
+        """(2, n_cells) membership in A and in B."""
+        return np.stack([self.table.y == 1, self.table.y == 0]).astype(np.float64)
+
+    def _differ(self, means: np.ndarray, low: int, high: int) -> bool:
+        """Fill in the differences of means, 0 where a value is missing; return whether all values are finite."""
+        with np.errstate(invalid="ignore"):
+            A, B = self._sides @ means
+        A /= self._sides[0].sum()
+        B /= self._sides[1].sum()
+        difference = A - B
+        known = np.isfinite(difference)
+        self.found["difference"][low:high] = np.where(known, difference, 0.0)
+        return bool(known.all())

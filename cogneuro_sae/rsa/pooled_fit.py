@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+ROWS = 16  # of the Laplacian at a time
+
 
 class PooledFit:
     """The Laplacian form of one model RDM, for many blocks of features.
@@ -23,6 +25,10 @@ class PooledFit:
         centred = np.where(keep, M - np.sum(np.where(keep, M, 0)) / (2 * self.pairs), 0.0)
         self.laplacian, self.norm = np.diag(centred.sum(axis=1)) - centred, np.sqrt((centred**2).sum() / 2)
         self.first, self.second = np.nonzero(np.triu(~keep, 1))
+        # x'Lx from the blocks on and above the diagonal: little more than half of the products
+        self.rows = [slice(start, start + ROWS) for start in range(0, self.n, ROWS)]
+        self.upper = [np.concatenate([self.laplacian[rows, rows], 2 * self.laplacian[rows, rows.stop:]], axis=1)
+                      for rows in self.rows]
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return the fit of each feature.
@@ -37,12 +43,15 @@ class PooledFit:
         ndarray (n_features,) float64
             NaN where d or M does not vary over the kept pairs.
         """
-        center = X.mean(axis=0, dtype=np.float64)
-        x = X - center
-        product = self.laplacian @ x
+        every, x = np.ones(self.n), np.asarray(X, np.float64)
+        center = every @ x / self.n
+        x = x - center
+        product = np.empty_like(x)
+        for rows, upper in zip(self.rows, self.upper):
+            np.matmul(upper, x[rows.start:], out=product[rows])
         fit = np.einsum("if,if->f", x, product)
         squares = np.multiply(x, x, out=product)
-        S2, S4 = squares.sum(axis=0), np.einsum("if,if->f", squares, squares)
+        S2, S4 = every @ squares, np.einsum("if,if->f", squares, squares)
         sum_d, sum_dd = self.n * S2, self.n * S4 + 3 * S2**2
         if len(self.first):
             dropped = (x[self.first] - x[self.second]) ** 2
