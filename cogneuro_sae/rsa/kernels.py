@@ -82,13 +82,14 @@ class ProfileLayout:
         shape : tuple of int
             Shape wanted.
         dtype : torch.dtype, optional
-            Default float64.
+            float32 or, by default, float64.
         """
         import torch
 
         key, size = (name, dtype), math.prod(shape)
         if key not in self.kept or len(self.kept[key]) < size:
-            self.kept[key] = torch.empty(size, dtype=dtype or torch.float64)
+            kind = np.float32 if dtype == torch.float32 else np.float64
+            self.kept[key] = torch.from_numpy(np.empty(size, kind))         # numpy asks for large pages
         return self.kept[key][:size].view(shape)
 
 
@@ -199,7 +200,7 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
     columns, place = np.unique(wanted, return_inverse=True)
     if every:
         sizes[:] = np.array([[len(group)] for group in groups])
-    packed, start, total = _turned(np.asarray(block), columns), 0, sizes.sum(axis=0)
+    packed, start, total = _turned(np.asarray(block), columns, layout), 0, sizes.sum(axis=0)
     while start < len(wanted):
         stop = min(start + TOGETHER, np.searchsorted(total, PADDED * total[start] + 2, side="right"))
         chunk, most = wanted[start:stop], sizes[:, start:stop].max(axis=1)
@@ -209,18 +210,20 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
         start = stop
 
 
-def _turned(block: np.ndarray, columns: np.ndarray):
+def _turned(block: np.ndarray, columns: np.ndarray, layout: ProfileLayout):
     """Some features' values one feature after another, (n_columns, n_tokens), moved tile by tile."""
     import torch
 
     every = len(columns) == block.shape[1]
-    out = np.empty((len(columns), len(block)), block.dtype if block.dtype == np.float64 else np.float32)
+    kind = torch.float64 if block.dtype == np.float64 else torch.float32
+    packed = layout.room("packed", (len(columns), len(block)), dtype=kind)
+    out = packed.numpy()
     for start in range(0, len(columns), TILE[1]):
         some = columns[start:start + TILE[1]]
         for low in range(0, len(block), TILE[0]):
             tile = block[low:low + TILE[0], some[0]:some[-1] + 1] if every else block[low:low + TILE[0]][:, some]
             out[start:start + TILE[1], low:low + TILE[0]] = tile.T
-    return torch.from_numpy(out)
+    return packed
 
 
 def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, size: int) -> np.ndarray:
