@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from rsa_data import Tokens, matched_design, tokens_for
 
-from cogneuro_sae.rsa import kernels
+from cogneuro_sae.rsa import kernels, rsa_map
 from cogneuro_sae.rsa.class_means import class_means
 from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
@@ -182,6 +183,24 @@ def test_class_means_from_products_equal_means_of_fisher_z(lengths, anchor, item
             assert means.gaps[place] == (not known.all())
             assert list(means.n_valid[place]) == [len(set(item[known & (y == side)])) for side in (1, 0)]
     assert came >= 4
+
+
+@pytest.mark.parametrize("score", [{"score": "discriminative"}, {"score": "model", "model": "categorical"}])
+@pytest.mark.parametrize("low, high", [(12, 13), (8, 14)])
+def test_a_feature_alone_gives_what_it_gives_among_others_of_other_silence(score, low, high):
+    """Features come in the order of their active stimuli, here 0, 2, 1, 3; the last one is silent."""
+    design = matched_design(7, paraphrases=1)
+    tokens = tokens_for(design, n_features=5, seed=2, low=low, high=high, silence=0)
+    for feature, silent in ((0, [3, 9]), (2, [0])):
+        for row in silent:
+            tokens.of(row)[:, feature] = 0
+    together = rsa_map(tokens, design, permutations=60, seed=1, **score)
+    for feature in range(5):
+        one = Tokens(np.ascontiguousarray(tokens.values[:, [feature]]), np.diff(tokens.offsets))
+        alone = rsa_map(one, design, permutations=60, seed=1, **score)
+        np.testing.assert_allclose(alone.value[0], together.value[feature], rtol=1e-12)
+        np.testing.assert_array_equal(alone.pvalue[0], together.pvalue[feature])
+    assert np.isfinite(together.pvalue[:4]).all()
 
 
 def with_far(rng, n=30):

@@ -56,9 +56,12 @@ class ClassSums:
 
     def __init__(self, part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: float):
         self.part, self.y, self.item, self.clip = part, y, item, clip
-        self.index, self.edges = _places(part.sizes[0], part.rows.shape[1], AT_ONCE)
+        # 0 for places of A, 1 for those of B; with one group, all features have the same rows
+        side = np.repeat([0, 1], part.sizes) if len(part.sizes) == 2 else 1 - np.asarray(y)[part.rows[0]]
+        self.sides = np.stack([side == 0, side == 1], axis=1).astype(np.float64)
+        self.index, self.edges = _places(side.astype(np.int8).tobytes(), AT_ONCE)
         self.z = np.zeros((3, len(part.features)))
-        self.n = np.zeros((2, *part.rows.shape))    # of every stimulus, its valid pairs with A and with B
+        self.n = np.zeros((*part.rows.shape, 2))    # of every stimulus, its valid pairs with A and with B
 
     def add(self, some: slice, r: np.ndarray, valid: np.ndarray | None) -> None:
         """Take what `part.matrices(item)` yielded, which is left as it is.
@@ -71,30 +74,32 @@ class ClassSums:
             Correlations and valid pairs.
         """
         if valid is not None:
-            self.n[0, some] = valid[:, :self.part.sizes[0]].sum(axis=1)
-            self.n[1, some] = valid[:, self.part.sizes[0]:].sum(axis=1)
+            self.n[some] = valid @ self.sides
         taken = self.part.layout.room("taken", (len(r), len(self.index)))
-        np.take(r.reshape(len(r), -1), self.index, axis=1, mode="clip", out=taken.numpy())
-        logs = self._logarithms(taken)
+        np.take(r.reshape(len(r), -1), self.index, axis=1, mode="clip", out=taken)
+        logs = self._logarithms(np.clip(taken, -self.clip, self.clip, out=taken))
         for side, (low, high) in enumerate(zip(self.edges[:-1], self.edges[1:])):
             self.z[side, some] = logs[:, low:high].sum(axis=1) / 2
 
-    def _logarithms(self, r) -> np.ndarray:
-        """Twice the sum of z over runs of AT_ONCE pairs: (f, n_runs)."""
+    def _logarithms(self, r: np.ndarray) -> np.ndarray:
+        """Twice the sum of z over runs of AT_ONCE pairs, which are overwritten: (f, n_runs)."""
         import torch
 
-        r = r.clamp_(-self.clip, self.clip).view(len(r), -1, AT_ONCE)
-        up = torch.add(r, 1, out=self.part.layout.room("up", r.shape)).prod(2)
-        return up.div_(r.neg_().add_(1).prod(2)).log_().numpy()
+        shape = (len(r), r.shape[1] // AT_ONCE, AT_ONCE)
+        up = np.add(1, r, out=self.part.layout.room("up", r.shape))
+        up, down = (torch.from_numpy(each).view(shape).prod(2).numpy() for each in (up, np.subtract(1, r, out=r)))
+        up /= down
+        return np.log(up, out=up)
 
     def means(self) -> ClassMeans:
         """Return the mean z by class, when all matrices have come."""
-        part, a, b = self.part, slice(0, self.part.sizes[0]), slice(self.part.sizes[0], None)
+        part = self.part
         if part.layout.full:
-            self.n = _counted(part, self.item)
-        counts = self.n[0, :, a].sum(axis=1) / 2, self.n[0, :, b].sum(axis=1), self.n[1, :, b].sum(axis=1) / 2
+            self.n = _counted(part, self.item, self.sides)
+        of_A, of_B = np.moveaxis(self.n, 2, 0)
+        counts = of_A @ self.sides[:, 0] / 2, of_A @ self.sides[:, 1], of_B @ self.sides[:, 1] / 2
         stimuli = np.zeros((len(part.features), len(self.item)), bool)
-        np.put_along_axis(stimuli, part.rows, self.n.sum(axis=0) > 0, axis=1)
+        np.put_along_axis(stimuli, part.rows, self.n.any(axis=2), axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = [np.where(count > 0, total / count, np.nan) for total, count in zip(self.z, counts)]
         return ClassMeans(*means, _items(stimuli, self.y, self.item), ~stimuli.all(axis=1), stimuli)
@@ -125,28 +130,30 @@ def class_means(part: Correlations, y: np.ndarray, item: np.ndarray, *, clip: fl
 
 
 @lru_cache(maxsize=256)
-def _places(a: int, m: int, run: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places in an m x m matrix of the pairs within the first a, between, and within the rest, in runs of equal length.
+def _places(sides: bytes, run: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places in an m x m matrix of the pairs within A, between A and B, and within B, in runs of equal length.
 
-    Runs are filled up with place 0, the correlation of a stimulus with itself, which is 0. Edges are counted in runs.
+    `sides` holds 0 or 1 for each of the m. Runs are filled up with place 0, the correlation of a stimulus with itself,
+    which is 0. Edges are counted in runs.
     """
-    first, second = np.triu_indices(m, 1)
-    flat, side = first * m + second, (first >= a).astype(int) + (second >= a)
-    parts = [np.r_[flat[side == each], np.zeros(-(side == each).sum() % run, np.int64)] for each in range(3)]
+    side = np.frombuffer(sides, np.int8).astype(np.int64)
+    first, second = np.triu_indices(len(side), 1)
+    flat, both = first * len(side) + second, side[first] + side[second]
+    parts = [np.r_[flat[both == each], np.zeros(-(both == each).sum() % run, np.int64)] for each in range(3)]
     return np.concatenate(parts), np.cumsum([0, *(len(each) // run for each in parts)])
 
 
-def _counted(part: Correlations, item: np.ndarray) -> np.ndarray:
-    """Valid pairs of every stimulus with A and with B, when a pair is valid as soon as both stimuli are."""
-    out, member = np.zeros((2, *part.rows.shape)), np.eye(int(item.max()) + 1)[item]
+def _counted(part: Correlations, item: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Valid pairs of every stimulus with A and with B, when a pair is valid as soon as both stimuli are: (c, m, 2)."""
+    out, member = np.zeros((*part.rows.shape, 2)), np.eye(int(item.max()) + 1)[item]
     alike = part.rows.shape[1] == len(item) and bool(part.valid.all())      # then one feature speaks for all
     rows, valid = (part.rows[:1], part.valid[:1]) if alike else (part.rows, part.valid)
-    for side, columns in enumerate((slice(0, part.sizes[0]), slice(part.sizes[0], None))):
+    for side in (0, 1):
         every = np.zeros((len(valid), len(item)))
-        np.put_along_axis(every, rows[:, columns], valid[:, columns], axis=1)
+        np.put_along_axis(every, rows, valid * sides[:, side], axis=1)
         of_item = every @ member
         others = of_item.sum(axis=1, keepdims=True) - np.take_along_axis(of_item, item[rows], axis=1)
-        out[side] = valid * others
+        out[:, :, side] = valid * others
     return out
 
 

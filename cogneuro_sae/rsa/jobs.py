@@ -198,7 +198,7 @@ class Job:
             record(profile_fits(part, model, item))
         if not len(chosen):
             return self._filled(chosen, low, high)
-        sums = profile_sums(block, layout, self.pairs, chosen, groups, observe, clip=None, active=active)
+        sums = profile_sums(block, layout, self.pairs, chosen, observe, clip=None, active=active)
         return self._filled(chosen, low, high, -block_statistic(
             sums, self.pairs, models.classes, models.blocks(), self.labelled, min_items=self.settings.min_items))
 
@@ -253,7 +253,7 @@ class Job:
             record(part, class_means(part, y, item, clip=CLIP))
         if not len(chosen):
             return self._filled(chosen, low, high)
-        sums = profile_sums(block, layout, self.pairs, chosen, groups, observe, clip=CLIP, active=active)
+        sums = profile_sums(block, layout, self.pairs, chosen, observe, clip=CLIP, active=active)
         return self._filled(chosen, low, high, class_statistic(
             sums, self.pairs, self.labels, settings.score, min_items=settings.min_items, labelled=self.labelled))
 

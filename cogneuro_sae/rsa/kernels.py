@@ -71,8 +71,8 @@ class ProfileLayout:
                 means[row] += np.add.reduce(part, axis=0)
         return active, np.divide(means, self.n_tokens[:, None], out=means)
 
-    def room(self, name: str, shape: tuple[int, ...], *, dtype=None):
-        """An uninitialised tensor in memory that the next caller of the same name gets again: fresh pages cost more
+    def room(self, name: str, shape: tuple[int, ...], *, dtype: type = np.float64) -> np.ndarray:
+        """An uninitialised array in memory that the next caller of the same name gets again: fresh pages cost more
         than the arithmetic.
 
         Parameters
@@ -81,16 +81,13 @@ class ProfileLayout:
             Whose memory.
         shape : tuple of int
             Shape wanted.
-        dtype : torch.dtype, optional
-            float32 or, by default, float64.
+        dtype : type
+            float64 or float32.
         """
-        import torch
-
-        key, size = (name, dtype), math.prod(shape)
+        key, size = (name, np.dtype(dtype)), math.prod(shape)
         if key not in self.kept or len(self.kept[key]) < size:
-            kind = np.float32 if dtype == torch.float32 else np.float64
-            self.kept[key] = torch.from_numpy(np.empty(size, kind))         # numpy asks for large pages
-        return self.kept[key][:size].view(shape)
+            self.kept[key] = np.empty(size, dtype)
+        return self.kept[key][:size].reshape(shape)
 
 
 class Correlations(NamedTuple):
@@ -108,7 +105,7 @@ class Correlations(NamedTuple):
         The stimulus has enough active tokens.
     valid : ndarray (c, m) float64
         1 for the stimuli that may have a valid pair, as far as `matrices` has come.
-    packed : Tensor (n_columns, n_tokens)
+    packed : ndarray (n_columns, n_tokens)
         Values, one feature after another.
     place : ndarray (c,) int64
         Where each feature stands among them.
@@ -121,7 +118,7 @@ class Correlations(NamedTuple):
     sizes: tuple[int, ...]
     enough: np.ndarray
     valid: np.ndarray
-    packed: object
+    packed: np.ndarray
     place: np.ndarray
     layout: ProfileLayout
 
@@ -210,20 +207,16 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
         start = stop
 
 
-def _turned(block: np.ndarray, columns: np.ndarray, layout: ProfileLayout):
+def _turned(block: np.ndarray, columns: np.ndarray, layout: ProfileLayout) -> np.ndarray:
     """Some features' values one feature after another, (n_columns, n_tokens), moved tile by tile."""
-    import torch
-
     every = len(columns) == block.shape[1]
-    kind = torch.float64 if block.dtype == np.float64 else torch.float32
-    packed = layout.room("packed", (len(columns), len(block)), dtype=kind)
-    out = packed.numpy()
+    out = layout.room("packed", (len(columns), len(block)), dtype=block.dtype if block.dtype == np.float64 else np.float32)
     for start in range(0, len(columns), TILE[1]):
         some = columns[start:start + TILE[1]]
         for low in range(0, len(block), TILE[0]):
             tile = block[low:low + TILE[0], some[0]:some[-1] + 1] if every else block[low:low + TILE[0]][:, some]
             out[start:start + TILE[1], low:low + TILE[0]] = tile.T
-    return packed
+    return out
 
 
 def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, size: int) -> np.ndarray:
@@ -233,13 +226,19 @@ def _first_rows(enough: np.ndarray, group: np.ndarray, features: np.ndarray, siz
     return group[np.argsort(~enough[np.ix_(group, features)], axis=0, kind="stable")[:size]].T
 
 
-def _gathered(tokens, flat: np.ndarray, layout: ProfileLayout, shape: tuple[int, int]):
-    """Profiles of the chosen stimuli: (c, m, width) float64."""
+def _gathered(tokens: np.ndarray, place: np.ndarray, rows: np.ndarray, layout: ProfileLayout) -> np.ndarray:
+    """Profiles of the chosen stimuli of the features that stand at `place`: (f, m, width) float64."""
     import torch
 
-    chosen = torch.index_select(tokens.view(-1, layout.width), 0, torch.from_numpy(flat.reshape(-1)), out=layout.room(
-        "chosen", (flat.size, layout.width), dtype=tokens.dtype))
-    return layout.room("profiles", (*shape, layout.width)).copy_(chosen.view(*shape, layout.width))
+    out, shape = layout.room("profiles", (*rows.shape, layout.width)), (-1, layout.n, layout.width)
+    if rows.shape[1] == layout.n and (np.diff(place) == 1).all() and (np.diff(rows[0]) == 1).all():
+        out[:] = tokens[place[0]:place[-1] + 1].reshape(shape)          # all of them, in their order
+        return out
+    chosen = layout.room("chosen", (rows.size, layout.width), dtype=tokens.dtype)
+    torch.index_select(torch.from_numpy(tokens).view(-1, layout.width), 0, torch.from_numpy(
+        (place[:, None] * layout.n + rows).reshape(-1)), out=torch.from_numpy(chosen))
+    out[:] = chosen.reshape(out.shape)
+    return out
 
 
 def _equal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, None]:
@@ -247,16 +246,18 @@ def _equal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, None]:
     import torch
 
     rows, layout = part.rows[some], part.layout
-    x = _gathered(part.packed, part.place[some, None] * layout.n + rows, layout, rows.shape)
-    mean = x.mean(2)
+    x = _gathered(part.packed, part.place[some], rows, layout)
+    tensor = torch.from_numpy(x)
+    mean = tensor.mean(2).numpy()
     x -= mean[:, :, None]
-    size = torch.linalg.vecdot(x, x)
-    ok = (size > ROUNDING * (size + layout.width * mean * mean)) & torch.from_numpy(
-        part.enough[some] & (layout.width >= layout.min_common))
-    x *= torch.where(ok, size, torch.inf).rsqrt()[:, :, None]
-    part.valid[some] = ok.numpy()
-    x, r = x.numpy(), layout.room("r", (*rows.shape, rows.shape[1])).numpy()
-    return np.matmul(x, x.transpose(0, 2, 1), out=r), None
+    size = torch.linalg.vecdot(tensor, tensor).numpy()
+    ok = size > ROUNDING * (size + layout.width * mean * mean)
+    ok &= part.enough[some] & (layout.width >= layout.min_common)
+    part.valid[some] = ok
+    scale = np.sqrt(np.where(ok, size, np.inf))
+    np.divide(1, scale, out=scale)
+    x *= scale[:, :, None]
+    return np.matmul(x, x.transpose(0, 2, 1), out=layout.room("r", (*rows.shape, rows.shape[1]))), None
 
 
 def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -267,11 +268,9 @@ def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.nd
     import torch
 
     rows, layout, place = part.rows[some], part.layout, torch.from_numpy(part.place[some])
-    tokens = torch.index_select(part.packed, 0, place, out=layout.room(
-        "tokens", (len(rows), part.packed.shape[1]), dtype=part.packed.dtype))
-    padded = layout.room("padded", (len(rows), layout.n * layout.width), dtype=tokens.dtype).zero_()
-    padded.index_copy_(1, layout.place, tokens)
-    x = _gathered(padded, np.arange(len(rows))[:, None] * layout.n + rows, layout, rows.shape)
+    padded = torch.from_numpy(layout.room("padded", (len(rows), layout.n * layout.width), dtype=part.packed.dtype))
+    padded.zero_().index_copy_(1, layout.place, torch.from_numpy(part.packed)[place])
+    x = torch.from_numpy(_gathered(padded.numpy(), np.arange(len(rows)), rows, layout))
     which = torch.from_numpy(layout.which[rows])
     active = (x != 0).double() @ layout.masks
     x -= (x.sum(2) / torch.from_numpy(layout.n_tokens[rows]))[:, :, None]
@@ -286,7 +285,7 @@ def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.nd
     scale = torch.where(ok, variance, torch.inf).rsqrt()
     shift = sums * scale / n.sqrt()
     shape = (*rows.shape, rows.shape[1])
-    r, size, means = (layout.room(name, shape).numpy() for name in ("r", "size", "means"))
+    r, size, means = (layout.room(name, shape) for name in ("r", "size", "means"))
     np.matmul(x.numpy(), x.numpy().transpose(0, 2, 1), out=r)
     for out, each in ((size, scale), (means, shift)):       # of the tokens that i shares with j, times that of j with i
         if rows.shape[1] == layout.n:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
 
 
 def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray,
-                 groups: Sequence[np.ndarray], observe: Callable, *, clip: float | None,
-                 active: np.ndarray | None = None) -> PairSums:
+                 observe: Callable, *, clip: float | None, active: np.ndarray | None = None) -> PairSums:
     """Sum z, or r, less its mean over the feature's valid pairs, over pairs of cells, in single precision.
 
     Differences of class means and correlations with a model do not change when all values move by the same amount, and
@@ -28,10 +27,8 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
         Their cross-item pairs.
     features : ndarray of int
         Columns wanted, in this order.
-    groups : sequence of ndarray of int
-        All stimuli, in the order in which `observe` wants them.
     observe : callable
-        Correlations -> (add, finish): `add(some, r, valid)` takes what `Correlations.matrices` yields, and `finish()`
+        Correlations of all stimuli in their order -> (add, finish): `add(some, r, valid)` takes what `Correlations.matrices` yields, and `finish()`
         returns the stimuli with a valid cross-item pair, (c, n_stimuli) bool.
     clip : float or None
         Largest correlation taken as it is before the Fisher transform; None: r itself.
@@ -43,24 +40,23 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     PairSums
         Of the features wanted, float32; they stand in the layout's memory until the next call.
     """
-    import torch
-
     place = np.full(block.shape[1], -1)
     place[features] = np.arange(len(features))
-    of_stimulus = np.argsort(np.concatenate(groups))
-    rows = (of_stimulus[pairs.first], of_stimulus[pairs.second])
-    index, item = rows[0] * layout.n + rows[1], pairs.item[pairs.index]
+    index, item, single = pairs.first * layout.n + pairs.second, pairs.item[pairs.index], len(pairs.edges) == len(pairs.first)
     shape, cells = (len(features), len(pairs.edges)), np.eye(len(pairs.item))[pairs.index]
-    total, count = layout.room("total", shape, dtype=torch.float32).numpy(), None
+    total, count = layout.room("total", shape, dtype=np.float32), None
     valid = np.zeros((len(features), layout.n), bool)
     alike = np.diff(np.r_[pairs.edges, len(pairs.first)]).astype(np.float32)     # counts of a feature without gaps
-    for part in correlation_matrices(block, layout, groups, active=active, features=features, every=True):
+    for part in correlation_matrices(block, layout, [np.arange(layout.n)], active=active, features=features, every=True):
         add, finish = observe(part)
         for some, r, of_pairs in part.matrices(item):
             to = place[part.features[some]]
             z = _similarities(np.take(r.reshape(len(r), -1), index, axis=1, mode="clip"), clip)
             add(some, r, of_pairs)
-            known = _known(part.valid[some], of_pairs, rows, index)
+            known = _known(part.valid[some], of_pairs, pairs, index)
+            if known is None and single and (np.diff(to) == 1).all():
+                np.subtract(z, z.mean(axis=1, keepdims=True), out=total[to[0]:to[-1] + 1])
+                continue
             if known is None:
                 z -= z.mean(axis=1, keepdims=True)
             else:
@@ -88,11 +84,10 @@ def _similarities(r: np.ndarray, clip: float | None) -> np.ndarray:
     return z
 
 
-def _known(ok: np.ndarray, valid: np.ndarray | None, rows: tuple[np.ndarray, np.ndarray],
-           index: np.ndarray) -> np.ndarray | None:
+def _known(ok: np.ndarray, valid: np.ndarray | None, pairs: Pairs, index: np.ndarray) -> np.ndarray | None:
     """1 where a pair is valid, (f, n_pairs) float32; None when every pair is."""
     if valid is not None:
         known = np.take(valid.reshape(len(valid), -1), index, axis=1, mode="clip").astype(np.float32)
         return None if known.all() else known
     ok = ok.astype(np.float32)
-    return None if ok.all() else ok[:, rows[0]] * ok[:, rows[1]]
+    return None if ok.all() else ok[:, pairs.first] * ok[:, pairs.second]

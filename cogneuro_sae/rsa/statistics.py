@@ -198,14 +198,13 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
 
 def _counts(sums: PairSums, pairs: Pairs, labels: np.ndarray, over: LabelledPairs) -> Callable[[slice], Sums]:
     """Valid pairs within A, between A and B and within B, as a function of the labellings wanted."""
-    if sums.alike():
-        return lambda rows: over(sums.count[:1], rows, exact=len(pairs.first) < EXACT)
     member = np.eye(int(pairs.item.max()) + 1)[pairs.item]
     single = max((labels @ member).max(), ((1 - labels) @ member).max()) < 1.5      # cells of an item on one side
+    wanted = slice(0, 1) if sums.alike() else slice(None)                           # one feature may speak for all
     if sums.rows is None or not single:
-        return lambda rows: over(sums.count, rows, exact=len(pairs.first) < EXACT)
+        return lambda rows: over(sums.count[wanted], rows, exact=len(pairs.first) < EXACT)
     # with w valid rows in a cell, sum over i < j of w_i w_j = ((sum w)^2 - sum w^2) / 2
-    w = sums.rows.T.astype(np.float32)
+    w = sums.rows[wanted].T.astype(np.float32)
     squares, whole, items = w * w, w.sum(axis=0), member.T @ w
     every = (whole**2 - (items**2).sum(axis=0)) / 2
 
