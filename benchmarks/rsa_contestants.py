@@ -229,7 +229,7 @@ def contestants(task: str) -> dict:
         "profile": profile, "profile_dense": profile,
         "profile_perm": {
             "cogneuro_sae": _capped(ours("discriminative", True)), "cogneuro_sae_model": _capped(ours("model", True)),
-            "study_c": _capped(study_c_permuted, 3), "rsatoolbox": _capped(toolbox_permuted, 2)},
+            "study_c": _capped(study_c_permuted, 3), "rsatoolbox": _capped(toolbox_permuted, 8)},
         "pooled": {
             "cogneuro_sae": _capped(ours_pooled), "rsatoolbox": _capped(_toolbox("euclidean"), 500),
             "rsatoolbox_bare": _capped(_toolbox("euclidean", False), 500),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rsa_data import Tokens, matched_design, tokens_for
+from rsa_data import Tokens, far_design, matched_design, tokens_for
 
 from cogneuro_sae.rsa import kernels, rsa_map
 from cogneuro_sae.rsa.class_means import class_means
@@ -201,6 +201,18 @@ def test_a_feature_alone_gives_what_it_gives_among_others_of_other_silence(score
         np.testing.assert_allclose(alone.value[0], together.value[feature], rtol=1e-12)
         np.testing.assert_array_equal(alone.pvalue[0], together.pvalue[feature])
     assert np.isfinite(together.pvalue[:4]).all()
+
+
+@pytest.mark.parametrize("score", [{"score": "discriminative"}, {"score": "categorical"}, {"score": "model", "model": "categorical"}])
+@pytest.mark.parametrize("design", [matched_design(8, paraphrases=1), far_design(8, 7, paraphrases=1)])
+def test_a_feature_alike_in_all_texts_is_not_tested(score, design):
+    """What rounding leaves of equal correlations is no score, and adds nothing to the family's maximum."""
+    rng = np.random.default_rng(4)
+    values = np.tile(rng.random((12, 3)), (len(design.y), 1))
+    values[:, 2] = rng.random(len(values))
+    found = rsa_map(Tokens(values.astype(np.float32), np.full(len(design.y), 12)), design, permutations=100, seed=0, **score)
+    assert np.isnan(found.pvalue[:2]).all() and np.isfinite(found.pvalue[2])
+    assert found.p_fwe[2] == found.pvalue[2]
 
 
 def with_far(rng, n=30):

@@ -125,14 +125,15 @@ def _source(statistics, n_features, n_labellings):
 def _feature_block(T: np.ndarray, enumerated: bool, tail: str, rounding: float) -> dict[str, np.ndarray]:
     """p, standardised observed score, skew and family membership of a block, and the block's maximum per labelling."""
     signed = -T if tail == "negative" else T
-    valid = None if np.isfinite(signed.sum(axis=0)).all() else np.isfinite(signed)   # None: nothing is missing
+    total = signed.sum(axis=0)
+    valid = None if np.isfinite(total).all() else np.isfinite(signed)   # None: nothing is missing
     n_valid = np.full(T.shape[1], len(T)) if valid is None else valid.sum(axis=0)
     observed = np.ones(T.shape[1], bool) if valid is None else valid[0]
     compared = np.abs(signed) if tail == "two-sided" else signed
     filled = signed if valid is None else np.where(valid, signed, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = np.maximum(filled.max(axis=0), -filled.min(axis=0))
-        away = filled - filled.sum(axis=0) / n_valid
+        away = filled - (total if valid is None else filled.sum(axis=0)) / n_valid
         if valid is not None:
             away[~valid] = 0.0
         square = away * away

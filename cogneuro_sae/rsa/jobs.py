@@ -131,15 +131,15 @@ class Job:
             self.found["silent"][low:high], self.found["n_valid"][low:high] = True, 0
             return (self._profiles if self.by_class else self._fits)(block, active, low, high)
         means = self._by_cell(self.source.means(low, high))
-        finite = self._differ(means, low, high)
+        center = self._differ(means, low, high)
         if self.models is not None and self.settings.method != "corr":
             return quadratic_statistic(self.source.means(low, high), self.models.matrices, self.n_labellings,
                                        self.settings.method)
         if self.classes is not None:
             return self._closed_form(means, low, high)
-        if self.laplacian is not None and finite:
+        if self.laplacian is not None and center is not None:
             self.found["silent"][low:high] = False
-            return self.laplacian(means)[None]
+            return self.laplacian(means, center)[None]
         step = max(1, int(BLOCK // (8 * self._pairwise_width)))
         parts = [self._pairwise(first, min(first + step, high)) for first in range(low, high, step)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -274,13 +274,13 @@ class Job:
         """(2, n_cells) membership in A and in B."""
         return np.stack([self.table.y == 1, self.table.y == 0]).astype(np.float64)
 
-    def _differ(self, means: np.ndarray, low: int, high: int) -> bool:
-        """Fill in the differences of means, 0 where a value is missing; return whether all values are finite."""
+    def _differ(self, means: np.ndarray, low: int, high: int) -> np.ndarray | None:
+        """Fill in the differences of means, 0 where a value is missing; return the means over all, if none is missing."""
         with np.errstate(invalid="ignore"):
             A, B = self._sides @ means
-        A /= self._sides[0].sum()
-        B /= self._sides[1].sum()
-        difference = A - B
+        n_A, n_B = self._sides.sum(axis=1)
+        difference = A / n_A - B / n_B
         known = np.isfinite(difference)
-        self.found["difference"][low:high] = np.where(known, difference, 0.0)
-        return bool(known.all())
+        complete = bool(known.all())
+        self.found["difference"][low:high] = difference if complete else np.where(known, difference, 0.0)
+        return (A + B) / (n_A + n_B) if complete else None

@@ -155,11 +155,11 @@ def _job(source, rows, design, table, settings, drawn, n_given) -> Job:
 def _as_map(job: Job, settings, info: dict, inferred) -> FeatureMap:
     found, y = job.found, job.table.y
     direction = np.sign(found["difference"]).astype(np.int8)
-    lost, silent = np.isnan(found["value"]), found["silent"]
-    few = lost & ~silent & (found["n_valid"].min(axis=1) < settings.min_items)
-    reasons = {"silent, or without any valid pair": int((lost & silent).sum()),
-               f"fewer than {settings.min_items} valid items in A or B": int(few.sum()),
-               "no valid pair in a block, or no variation": int((lost & ~silent & ~few).sum())}
+    lost = np.flatnonzero(np.isnan(found["value"]))
+    silent, few = found["silent"][lost], found["n_valid"][lost].min(axis=1) < settings.min_items
+    reasons = {"silent, or without any valid pair": int(silent.sum()),
+               f"fewer than {settings.min_items} valid items in A or B": int((~silent & few).sum()),
+               "no valid pair in a block, or no variation": int((~silent & ~few).sum())}
     more = {}
     if inferred is not None:
         more = {"pvalue": inferred.pvalue, "p_fwe": inferred.p_fwe, "q": inferred.q}

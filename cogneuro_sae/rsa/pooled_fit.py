@@ -30,22 +30,26 @@ class PooledFit:
         self.upper = [np.concatenate([self.laplacian[rows, rows], 2 * self.laplacian[rows, rows.stop:]], axis=1)
                       for rows in self.rows]
 
-    def __call__(self, X: np.ndarray) -> np.ndarray:
+    def __call__(self, X: np.ndarray, center: np.ndarray | None = None) -> np.ndarray:
         """Return the fit of each feature.
 
         Parameters
         ----------
         X : ndarray (n_stimuli, n_features)
             Pooled values.
+        center : ndarray (n_features,) float64, optional
+            Their means over stimuli, when known; then X is float64 and overwritten.
 
         Returns
         -------
         ndarray (n_features,) float64
             NaN where d or M does not vary over the kept pairs.
         """
-        every, x = np.ones(self.n), np.asarray(X, np.float64)
-        center = every @ x / self.n
-        x = x - center
+        every, x = np.ones(self.n), X
+        if center is None:
+            x = np.array(X, np.float64)
+            center = every @ x / self.n
+        x -= center
         product = np.empty_like(x)
         for rows, upper in zip(self.rows, self.upper):
             np.matmul(upper, x[rows.start:], out=product[rows])

@@ -9,6 +9,8 @@ import numpy as np
 from cogneuro_sae.rsa.kernels import Correlations, ProfileLayout, correlation_matrices
 from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
 
+SAME = 4e-7   # spread of single-precision values, as a share of their mean, that rounding alone gives
+
 
 def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, features: np.ndarray,
                  observe: Callable, *, clip: float | None, active: np.ndarray | None = None) -> PairSums:
@@ -42,7 +44,7 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     """
     place = np.full(block.shape[1], -1)
     place[features] = np.arange(len(features))
-    index, item, single = pairs.first * layout.n + pairs.second, pairs.item[pairs.index], len(pairs.edges) == len(pairs.first)
+    index, item = pairs.first * layout.n + pairs.second, pairs.item[pairs.index]
     shape, cells = (len(features), len(pairs.edges)), np.eye(len(pairs.item))[pairs.index]
     total, count = layout.room("total", shape, dtype=np.float32), None
     valid = np.zeros((len(features), layout.n), bool)
@@ -51,37 +53,48 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
         add, finish = observe(part)
         for some, r, of_pairs in part.matrices(item):
             to = place[part.features[some]]
-            z = _similarities(np.take(r.reshape(len(r), -1), index, axis=1, mode="clip"), clip)
+            taken = layout.room("taken", (len(r), len(index)))
+            z = _similarities(np.take(r.reshape(len(r), -1), index, axis=1, mode="clip", out=taken), clip, layout)
             add(some, r, of_pairs)
             known = _known(part.valid[some], of_pairs, pairs, index)
-            if known is None and single and (np.diff(to) == 1).all():
-                np.subtract(z, z.mean(axis=1, keepdims=True), out=total[to[0]:to[-1] + 1])
-                continue
-            if known is None:
-                z -= z.mean(axis=1, keepdims=True)
-            else:
-                z -= np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-                z *= known
+            _centre(z, known)
+            if known is not None:
                 count = np.tile(alike, (len(features), 1)) if count is None else count
                 count[to] = grouped_sum(known, pairs.edges)
+            to = slice(to[0], to[-1] + 1) if (np.diff(to) == 1).all() else to
             total[to] = grouped_sum(z, pairs.edges)
         valid[place[part.features]] = finish()
     count = np.broadcast_to(alike, shape) if count is None else count
     return PairSums(total, count, (valid @ cells) > 0, ~valid.all(axis=1), valid @ cells if layout.full else None)
 
 
-def _similarities(r: np.ndarray, clip: float | None) -> np.ndarray:
+def _similarities(r: np.ndarray, clip: float | None, layout: ProfileLayout) -> np.ndarray:
     """z, or r, in single precision; numpy's logarithm is faster than any atanh."""
-    z = r.astype(np.float32)
+    z, rest = (layout.room(name, r.shape, dtype=np.float32) for name in ("z", "rest"))
+    z[:] = r
     if clip is None:
         return z
     np.clip(z, -clip, clip, out=z)
-    rest = 1 - z
+    np.subtract(1, z, out=rest)
     z += 1
     z /= rest
     np.log(z, out=z)
     z *= 0.5
     return z
+
+
+def _centre(z: np.ndarray, known: np.ndarray | None) -> None:
+    """Take away the mean over valid pairs; values that are all the same become 0, not what rounding leaves of them."""
+    if known is None:
+        mean = z.mean(axis=1, keepdims=True)
+        z -= mean
+    else:
+        mean = np.sum(z * known, axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        z -= mean
+        z *= known
+    same = np.einsum("fp,fp->f", z, z) <= z.shape[1] * (SAME * mean[:, 0]) ** 2
+    if same.any():
+        z[same] = 0.0
 
 
 def _known(ok: np.ndarray, valid: np.ndarray | None, pairs: Pairs, index: np.ndarray) -> np.ndarray | None:

@@ -157,12 +157,15 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
         Correlation in [-1, 1]; NaN where either side does not vary.
     """
     alike, kind = sums.alike(), sums.total.dtype
-    valid = sums.count > 0
-    d = np.divide(sums.total, sums.count, out=np.zeros_like(sums.total), where=True if valid[:1].all() and alike else valid)
-    n = valid[:1].sum(axis=1) if alike else valid.sum(axis=1)
-    center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
-    d -= center[:, None].astype(kind)
-    if not (alike and valid[:1].all()):
+    valid = sums.count[:1] > 0 if alike else sums.count > 0
+    n = valid.sum(axis=1)
+    if alike and (sums.count[0] == 1).all():
+        d = sums.total - sums.total.mean(axis=1, keepdims=True)
+        center = np.zeros(len(d))
+    else:
+        d = np.divide(sums.total, sums.count, out=np.zeros_like(sums.total), where=np.broadcast_to(valid, sums.total.shape))
+        center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
+        d -= center[:, None].astype(kind)
         d *= valid
     spread = np.einsum("fp,fp->f", d, d)
     flat = ~((spread > 1e-12 * n * center**2) & (spread > 0))
