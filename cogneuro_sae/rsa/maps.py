@@ -129,7 +129,7 @@ def _one_part(given, design, settings) -> tuple[FeatureMap, np.ndarray | None]:
     else:
         inferred = permutation_inference(job, enumerated=drawn.enumerated, n_features=source.n_features,
                                          n_labellings=job.n_labellings, tail=settings.tail, alpha=settings.alpha,
-                                         rounding=job.rounding, budget=2**25)
+                                         rounding=job.rounding, budget=2**26)
         info |= {**inferred.info, "seed": drawn.seed}
     return _as_map(job, settings, info, inferred), None if inferred is None else inferred.standardised
 
