@@ -287,11 +287,11 @@ def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.nd
     shape = (*rows.shape, rows.shape[1])
     r, size, means = (layout.room(name, shape) for name in ("r", "size", "means"))
     np.matmul(x.numpy(), x.numpy().transpose(0, 2, 1), out=r)
-    for out, each in ((size, scale), (means, shift)):       # of the tokens that i shares with j, times that of j with i
-        if rows.shape[1] == layout.n:
-            one = np.take(each.numpy(), layout.which[rows[0]], axis=2, mode="clip")
-        else:
-            one = np.take_along_axis(each.numpy(), layout.which[rows][:, None, :], axis=2)
+    # of the tokens that i shares with j, times that of those that j shares with i
+    kinds, of_row = layout.which[rows], np.arange(rows.size).reshape(*rows.shape, 1) * len(layout.common)
+    index = kinds[0] if rows.shape[1] == layout.n else of_row + kinds[:, None, :]
+    for out, each in ((size, scale.numpy()), (means, shift.numpy())):
+        one = np.take(each, index, axis=2, mode="clip") if index.ndim == 1 else np.take(each, index, mode="clip")
         np.multiply(one, one.transpose(0, 2, 1), out=out)
     r *= size
     r -= means
