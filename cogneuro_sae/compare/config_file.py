@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cogneuro_sae.compare.config import CompareConfig
-from cogneuro_sae.config import load_yaml, parse, resolve
-from cogneuro_sae.config.overrides import apply_overrides
+from cogneuro_sae.config import beside, load_config
 
 KIND = "configs/compare"
 
@@ -51,33 +50,25 @@ def load_comparison_config(reference: str | Path, overrides: Sequence[str] = ())
     InputError
         The file or an override is not as the schema says.
     """
-    path = resolve(reference, KIND)
-    document = load_yaml(path)
-    data = _anchored(document.data, path.resolve().parent)
-    data, places = apply_overrides(data, overrides, CompareConfig)
-    return parse(data, CompareConfig, where=str(path), lines=document.lines, places=places)
+    return load_config(reference, CompareConfig, kind=KIND, overrides=overrides, anchored=_anchored)
 
 
-def _anchored(data, base: Path):
+def _anchored(data: dict, base: Path) -> dict:
     """References to files beside the config become absolute paths; names stay names."""
-    if not isinstance(data, dict):
-        return data
     data = dict(data)
     for key in ("responses", "model", "stimuli", "judge"):
-        value = data.get(key)
-        data |= {key: [_path(each, base) for each in value] if isinstance(value, list) else _path(value,
-                base)} if value else {}
+        if value := data.get(key):
+            data[key] = [_path(each, base) for each in value] if isinstance(value, list) else _path(value, base)
     if isinstance(data.get("representations"), dict):
         data["representations"] = {name: _path(value, base) for name, value in data["representations"].items()}
     return data
 
 
 def _path(value, base: Path):
-    if not isinstance(value, str) or not value.strip() or len(value) > 1000 or "\x00" in value:
+    if not isinstance(value, str) or len(value) > 1000 or "\x00" in value:
         return value
-    shuffled = re.fullmatch(r"shuffled\(([^()]+)\)", value.strip())
-    if shuffled:
+    if shuffled := re.fullmatch(r"shuffled\(([^()]+)\)", value.strip()):
         return f"shuffled({_path(shuffled[1], base)})"
-    there = any(True for _ in base.glob(value)) if re.search(r"[*?\[]", value) and not Path(value).is_absolute() \
-        else (base / value).exists()
-    return str((base / value).resolve()) if there else value
+    if re.search(r"[*?\[]", value) and not Path(value).is_absolute():
+        return str((base / value).resolve()) if any(True for _ in base.glob(value)) else value
+    return beside(value, base)

@@ -9,10 +9,11 @@ from typing import Literal
 
 import pydantic
 
-from cogneuro_sae.config import Listed, StrictModel, load_yaml, parse, resolve
+from cogneuro_sae.config import Listed, StrictModel, beside, load_config, load_yaml, parse, resolve
 from cogneuro_sae.config.overrides import apply_overrides
 from cogneuro_sae.errors import InputError, unknown_name
 
+KIND = "configs/map"
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 WINDOW = re.compile(r"all|span|first\([1-9]\d{0,8}\)|center\(\d{1,9}\)")
 FEWEST = 19
@@ -115,23 +116,16 @@ def load_map_config(target: str | Path, *, overrides: Sequence[str] = ()) -> Map
         reference = str(target) if not Path(target).suffix else str(path.resolve())
         data, places = apply_overrides({"name": path.stem, "stimuli": reference}, overrides, MapConfig)
         return parse(data, MapConfig, where=f"map {target}", places=places)
-    data, places = apply_overrides(_anchored(document.data, path.resolve().parent), overrides, MapConfig)
-    return parse(data, MapConfig, where=str(path), lines=document.lines, places=places)
+    return load_config(path, MapConfig, kind=KIND, overrides=overrides, anchored=_anchored)
 
 
 def _find(target: str | Path) -> Path:
     try:
-        return resolve(target, "configs/map")
+        return resolve(target, KIND)
     except InputError:
         return resolve(target, "stimuli")
 
 
 def _anchored(data: dict, base: Path) -> dict:
     """References that are files beside the config become absolute; names stay names."""
-    anchored = dict(data)
-    for key in ("stimuli", "responses", "model", "representation"):
-        value = data.get(key)
-        if isinstance(value,
-                      str) and value.strip() and len(value) < 1000 and "\x00" not in value and (base / value).exists():
-            anchored[key] = str((base / value).resolve())
-    return anchored
+    return data | {key: beside(data[key], base) for key in ("stimuli", "responses", "model", "representation") if key in data}

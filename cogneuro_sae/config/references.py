@@ -74,6 +74,28 @@ def resolve(
     raise _not_found(text, kind, base, suffixes)
 
 
+def beside(value: object, *folders: Path) -> object:
+    """Return the absolute path of what a value names in a folder; a value that names nothing there stays as it is.
+
+    Parameters
+    ----------
+    value : object
+        Anything; only text can be a path.
+    folders : Path
+        Where to look, in order.
+
+    Returns
+    -------
+    object
+        str if found.
+    """
+    if isinstance(value, str) and value.strip() and len(value) <= 1000 and "\x00" not in value:
+        for folder in folders:
+            if _exists(folder / value):
+                return str((folder / value).resolve())
+    return value
+
+
 def expand(references: Iterable[str | Path], kind: str, base: Path | None = None) -> list[Path]:
     """Return the files of several references; globs and folders give all their YAML files.
 

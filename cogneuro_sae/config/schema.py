@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -41,7 +41,8 @@ OneOrMore = Annotated[
 
 
 def load_config(
-    reference: str | Path, schema: type[Schema], *, kind: str, overrides: Sequence[str] = ()
+    reference: str | Path, schema: type[Schema], *, kind: str, overrides: Sequence[str] = (),
+    anchored: Callable[[dict, Path], dict] | None = None,
 ) -> Schema:
     """Load one YAML file into one strict schema.
 
@@ -55,6 +56,9 @@ def load_config(
         Where shipped names live, such as `configs/compare`.
     overrides : sequence of str
         `a.b=value`, typed by the schema, applied to what the file says.
+    anchored : callable, optional
+        (what the file says, its folder) -> the same with references beside the file as absolute paths. Those in
+        overrides stay relative to the working directory.
 
     Returns
     -------
@@ -68,7 +72,10 @@ def load_config(
     """
     path = resolve(reference, kind)
     document = load_yaml(path)
-    data, places = apply_overrides(document.data, overrides, schema)
+    data = document.data
+    if anchored is not None and isinstance(data, dict):
+        data = anchored(data, path.resolve().parent)
+    data, places = apply_overrides(data, overrides, schema)
     return parse(data, schema, where=str(path), lines=document.lines, places=places)
 
 

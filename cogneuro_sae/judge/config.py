@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pydantic
 
-from cogneuro_sae.config import Listed, OneOrMore, StrictModel, load_yaml, parse, resolve, shipped
-from cogneuro_sae.config.overrides import apply_overrides
+from cogneuro_sae.config import Listed, OneOrMore, StrictModel, beside, load_config, shipped
 from cogneuro_sae.errors import InputError
 from cogneuro_sae.judge.providers.spec import RaterSpec
 from cogneuro_sae.judge.rubrics import get_rubric
@@ -121,11 +119,7 @@ def load_judge_config(reference: str | Path, overrides: Sequence[str] = ()) -> J
     InputError
         The file or an override is not as the schema says; several faults come as one ManyErrors.
     """
-    path = resolve(reference, KIND)
-    document = load_yaml(path)
-    data = _anchored(document.data, path.resolve().parent)
-    data, places = apply_overrides(data, overrides, JudgeConfig)
-    return parse(data, JudgeConfig, where=str(path), lines=document.lines, places=places)
+    return load_config(reference, JudgeConfig, kind=KIND, overrides=overrides, anchored=_anchored)
 
 
 def plain_config(config: JudgeConfig) -> dict:
@@ -149,26 +143,15 @@ def plain_config(config: JudgeConfig) -> dict:
     return {key: value for key, value in data.items() if value not in (None, [], {}, "") or value != plain[key]}
 
 
-def _anchored(data, base: Path):
+def _anchored(data: dict, base: Path) -> dict:
     """References to files beside the config, or below the folder that `configs` stands in, become absolute paths."""
-    if not isinstance(data, dict):
-        return data
-    data = data | {key: _path(data[key], base) for key in PATHS if key in data}
+    folders = base, shipped("configs").parent
+    data = data | {key: beside(data[key], *folders) for key in PATHS if key in data}
+    for key in {"sheets", "raters"} & set(data):
+        data[key] = data[key] if isinstance(data[key], list) else [data[key]]
     if "sheets" in data:
-        given = data["sheets"] if isinstance(data["sheets"], list) else [data["sheets"]]
-        data["sheets"] = [_path(sheet, base) for sheet in given]
+        data["sheets"] = [beside(sheet, *folders) for sheet in data["sheets"]]
     if "raters" in data:
-        given = data["raters"] if isinstance(data["raters"], list) else [data["raters"]]
-        data["raters"] = [rater | {"file": _path(rater["file"], base)} if isinstance(rater, dict) and "file" in rater
-                          else rater for rater in given]
+        data["raters"] = [rater | {"file": beside(rater["file"], *folders)} if isinstance(rater, dict) and "file" in rater
+                          else rater for rater in data["raters"]]
     return data
-
-
-def _path(value, base: Path):
-    if not isinstance(value, str) or not value.strip() or len(value) > 1000 or "\x00" in value:
-        return value
-    for folder in (base, shipped("configs").parent):
-        with contextlib.suppress(OSError):  # a text too long for a file name is a fault that its reader names
-            if (folder / value).exists():
-                return str((folder / value).resolve())
-    return value

@@ -69,13 +69,15 @@ class Context(NamedTuple):
     seed: int
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+def mean_interval(values: np.ndarray, *, scale: tuple[float, float] = (-np.inf, np.inf)) -> tuple[float, float, float]:
     """Return mean and 95 % t interval of independent values; NaN ends below two.
 
     Parameters
     ----------
     values : ndarray (n,)
         Finite values.
+    scale : tuple of float
+        Lowest and highest value there can be; the interval is cut there.
     """
     from scipy import stats
 
@@ -83,7 +85,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     if n < 2:
         return (float(values[0]) if n else np.nan), np.nan, np.nan
     half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
-    return float(np.mean(values)), float(np.mean(values) - half), float(np.mean(values) + half)
+    mean = float(np.mean(values))
+    return mean, max(mean - half, scale[0]), min(mean + half, scale[1])
 
 
 def _known(calls: pd.DataFrame, control: str) -> tuple[np.ndarray, int]:
@@ -147,7 +150,7 @@ def severity(calls: pd.DataFrame, context: Context) -> Found:
 def _level(calls, context, control: str, gate: str) -> Found:
     limit = LIMITS[gate] * top_of(context.rubric)
     scores, lost = _known(calls, control)
-    mean, low, high = mean_interval(scores)
+    mean, low, high = mean_interval(scores, scale=(0.0, top_of(context.rubric)))
     counts = f"mean score of {len(scores)} items of {control}{_unscored(lost)}"
     if len(scores) < MIN_KNOWN:
         return Found(mean, low, high, limit, None, f"{counts}: {MIN_KNOWN} are needed")
@@ -172,7 +175,7 @@ def control_floor(calls: pd.DataFrame, context: Context) -> Found:
     items = item_means(rows)
     features = items.groupby(["concept", "feature"])["score"].mean()
     known = features.dropna().to_numpy(float)
-    mean, low, high = mean_interval(known)
+    mean, low, high = mean_interval(known, scale=(0.0, top_of(context.rubric)))
     counts = (f"mean score of {len(known)} control features ({items['score'].notna().sum()} windows)"
               f"{_unscored(len(features) - len(known))}")
     if len(known) < MIN_FLOOR:

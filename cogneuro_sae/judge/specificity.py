@@ -10,7 +10,7 @@ import pandas as pd
 from cogneuro_sae.inference import MIN_CONCEPTS, t_interval
 from cogneuro_sae.judge.analysis import ALL
 from cogneuro_sae.judge.gate_checks import mean_interval
-from cogneuro_sae.judge.score_frame import CONTROL_ARMS, by_arm, item_means, measured
+from cogneuro_sae.judge.score_frame import CONTROL_ARMS, by_arm, item_means, measured, top_of
 
 MIN_WINDOWS, MIN_FEATURES = 5, 5
 ZERO = "zero activation"
@@ -40,7 +40,7 @@ def activation_correlation(scores: pd.DataFrame) -> pd.DataFrame:
         found = [_spearman(each["value"], each["score"])
                  for _, each in part.groupby(["concept", "feature"], sort=False)]
         known = np.array([rho for rho in found if np.isfinite(rho)])
-        rows.append([*key, *mean_interval(known), len(known), len(found) - len(known)])
+        rows.append([*key, *mean_interval(known, scale=(-1.0, 1.0)), len(known), len(found) - len(known)])
     return pd.DataFrame(rows, columns=[*BY, "rho", "low", "high", "n", "n_left_out"])
 
 
@@ -69,7 +69,7 @@ def score_by_bin(scores: pd.DataFrame) -> pd.DataFrame:
     windows = by_arm(item_means(measured(scores)))
     windows = windows[windows["bin"] >= 0]
     each = windows.groupby([*BY, "bin", "concept", "feature"], sort=False)["score"].mean().dropna()
-    rows = [[*key, *mean_interval(part.to_numpy()), len(part)]
+    rows = [[*key, *mean_interval(part.to_numpy(), scale=(0.0, top_of(key[0]))), len(part)]
             for key, part in each.groupby(level=[*BY, "bin"], sort=False)]
     table = pd.DataFrame(rows, columns=[*BY, "bin", "mean", "low", "high", "n"])
     return table.sort_values([*BY, "bin"], kind="stable", ignore_index=True)
@@ -105,7 +105,7 @@ def score_levels(scores: pd.DataFrame) -> pd.DataFrame:
         units = part.groupby("unit")["score"].mean().dropna().to_numpy(float)
         kind = "arm" if (part["kind"] == "arm").any() else "control"
         rows.append([*key, kind, *(int(counts.get(float(level), 0)) for level in range(4)),
-                     int((~part["answered"]).sum()), *mean_interval(units), len(units)])
+                     int((~part["answered"]).sum()), *mean_interval(units, scale=(0.0, top_of(key[0]))), len(units)])
     return pd.DataFrame(rows, columns=["rubric", "rater", "group", "kind", *(f"score_{n}" for n in range(4)), "missing",
                                        "mean", "low", "high", "n"])
 
@@ -151,7 +151,7 @@ def _over(values: np.ndarray) -> list:
         mean = float(known.mean()) if len(known) else np.nan
         return [mean, np.nan, np.nan, np.nan, len(known), "concept", f"no test below {MIN_CONCEPTS} concepts"]
     found = t_interval(known)
-    return [found.estimate, found.ci_low, found.ci_high, found.pvalue, len(known), "concept", ""]
+    return [found.estimate, max(found.ci_low, -1.0), min(found.ci_high, 1.0), found.pvalue, len(known), "concept", ""]
 
 
 def cost_table(scores: pd.DataFrame) -> pd.DataFrame:

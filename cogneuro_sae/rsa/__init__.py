@@ -6,6 +6,7 @@ from cogneuro_sae.rsa.bridge import (Measured, from_dataset, from_square, from_t
                                      to_square, to_temporal_dataset)
 from cogneuro_sae.rsa.ceiling import (Ceiling, Reliability, item_split, paraphrase_ceiling, paraphrase_split,
                                       spearman_brown)
+from cogneuro_sae.rsa.class_scores import CLASS_SCORES
 from cogneuro_sae.rsa.crossnobis import crossnobis_rdms
 from cogneuro_sae.rsa.distances import DISTANCES, distance_rdms, pair_distances, rdm_map
 from cogneuro_sae.rsa.fit import RoiHalves, roi_rsa
@@ -24,7 +25,6 @@ from cogneuro_sae.rsa.second_level import ModelComparison, cell_rdms, compare_mo
 from cogneuro_sae.rsa.set_kernels import SET_FITS, joint_rdm
 from cogneuro_sae.rsa.sets import RsaSet, rsa_set
 from cogneuro_sae.rsa.sources import VARIANTS, PairSimilarities, pair_similarities
-from cogneuro_sae.rsa.statistics import CLASS_SCORES
 from cogneuro_sae.rsa.transfer import Generalisation, generalisation, position_windows
 from cogneuro_sae.rsa.variance import VariancePartition, variance_partition
 from cogneuro_sae.rsa.warping import warping_rdms

@@ -10,6 +10,7 @@ import numpy as np
 
 from cogneuro_sae.inference import CellTable, group_means
 from cogneuro_sae.rsa.class_means import ClassSums, class_means
+from cogneuro_sae.rsa.class_scores import CLASS_SCORES
 from cogneuro_sae.rsa.kernels import correlation_matrices
 from cogneuro_sae.rsa.labelled_models import ModelLabels
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
@@ -20,7 +21,7 @@ from cogneuro_sae.rsa.pooled_fit import PooledFit
 from cogneuro_sae.rsa.profile_models import ModelFits, profile_fits
 from cogneuro_sae.rsa.profile_sums import profile_sums
 from cogneuro_sae.rsa.profiles import ProfileSource
-from cogneuro_sae.rsa.statistics import CLASS_SCORES, block_statistic, class_statistic, model_statistic, valid_items
+from cogneuro_sae.rsa.statistics import block_statistic, class_statistic, model_statistic, valid_items
 
 CLIP = 0.999
 BLOCK = 3e8
@@ -217,9 +218,8 @@ class Job:
         """Features that some labelling may have enough valid items for, and the others; none without labellings."""
         enough = active >= self.source.layout.min_active
         cells = (enough.T @ self._cells > 0).sum(axis=1)
-        open_ = enough.all(axis=0) | (cells >= 2 * self.settings.min_items)
-        if self.n_labellings == 1:
-            open_[:] = False
+        open_ = enough.all(axis=0) | (cells >= max(2 * self.settings.min_items, 2))
+        open_ &= self.n_labellings > 1
         return np.flatnonzero(open_), np.flatnonzero(~open_)
 
     def _filled(self, chosen: np.ndarray, low: int, high: int, statistic: np.ndarray | None = None) -> np.ndarray:

@@ -61,14 +61,14 @@ class ProfileLayout:
         -------
         active : ndarray (n_stimuli, n_features) int64
         means : ndarray (n_stimuli, n_features) float64
-            In the block's precision; 0 for a stimulus without tokens.
+            Summed in the block's precision, in single at least; 0 for a stimulus without tokens.
         """
         active, means = np.zeros((self.n, block.shape[1]), np.int64), np.zeros((self.n, block.shape[1]))
         for row, (low, high) in enumerate(zip(self.offsets[:-1], self.offsets[1:])):
             for start in range(low, high, 255):       # bytes are summed in runs that cannot overflow
                 part = block[start:min(start + 255, high)]
                 active[row] += np.add.reduce((part != 0).view(np.uint8), axis=0, dtype=np.uint8)
-                means[row] += np.add.reduce(part, axis=0)
+                means[row] += np.add.reduce(part, axis=0, dtype=np.promote_types(part.dtype, np.float32))
         return active, np.divide(means, self.n_tokens[:, None], out=means)
 
     def room(self, name: str, shape: tuple[int, ...], *, dtype: type = np.float64) -> np.ndarray:
@@ -142,18 +142,18 @@ class Correlations(NamedTuple):
         if whole and not alone:                 # all features have the same rows
             of_row = item[self.rows[0]]
             outside = np.flatnonzero(of_row[:, None] == of_row)
-        step = max(1, int(CACHE // (8 * m * (2 * m if layout.full else 4 * m + 4 * len(layout.common)) + 16 * m * layout.width)))
+        numbers = 2 * m + 2 * layout.width if layout.full else 4 * m + 4 * len(layout.common) + 2 * layout.width
+        step = max(1, int(CACHE // (8 * m * numbers)))
         for start in range(0, len(self.features), step):
             some, within = slice(start, min(start + step, len(self.features))), None
             if not (whole or alone):
                 of_row = item[self.rows[some]]
                 within = of_row[:, :, None] == of_row[:, None, :]
             r, valid = (_equal_lengths if layout.full else _unequal_lengths)(self, some)
-            for each in (r, valid):
-                if each is not None:
-                    each.reshape(len(each), -1)[:, outside] = 0.0
-                    if within is not None:
-                        np.putmask(each, within, 0.0)
+            for each in (r,) if valid is None else (r, valid):
+                each.reshape(len(each), -1)[:, outside] = 0.0
+                if within is not None:
+                    np.putmask(each, within, 0.0)
             yield some, r, valid
 
 

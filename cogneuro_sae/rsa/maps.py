@@ -10,12 +10,12 @@ from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.inference import (cell_labels, cell_table, check_tail, design_rows, labellings, larger_p,
                                     permutation_inference, require_resolvable)
+from cogneuro_sae.rsa.class_scores import CLASS_SCORES
 from cogneuro_sae.rsa.jobs import Job
 from cogneuro_sae.rsa.labelled_models import cell_model, model_labellings
 from cogneuro_sae.rsa.pairs import cross_item_pairs
 from cogneuro_sae.rsa.pooled import POOLED_FITS, refuse_on_scalars
 from cogneuro_sae.rsa.sources import SourceOptions, open_source
-from cogneuro_sae.rsa.statistics import CLASS_SCORES
 
 RSA_SCORES = (*CLASS_SCORES, "model")
 

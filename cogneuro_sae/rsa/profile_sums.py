@@ -28,10 +28,11 @@ def profile_sums(block: np.ndarray, layout: ProfileLayout, pairs: Pairs, feature
     pairs : Pairs
         Their cross-item pairs.
     features : ndarray of int
-        Columns wanted, in this order.
+        Columns wanted, in this order; each with two active stimuli at least.
     observe : callable
-        Correlations of all stimuli in their order -> (add, finish): `add(some, r, valid)` takes what `Correlations.matrices` yields, and `finish()`
-        returns the stimuli with a valid cross-item pair, (c, n_stimuli) bool.
+        Correlations of all stimuli in their order -> (add, finish): `add(some, r, valid)` takes what
+        `Correlations.matrices` yields, and `finish()` returns the stimuli with a valid cross-item pair,
+        (c, n_stimuli) bool.
     clip : float or None
         Largest correlation taken as it is before the Fisher transform; None: r itself.
     active : ndarray (n_stimuli, n_block_features) int64, optional

@@ -6,59 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cogneuro_sae.rsa.class_scores import score_weights
 from cogneuro_sae.rsa.labelled_sums import EXACT, LabelledPairs, Sums
 from cogneuro_sae.rsa.pairs import Pairs, PairSums
 
 LABELLINGS_AT_ONCE = 2000
-
-
-def discriminative(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
-    """D = mean_AA - mean_AB: > 0 when target stimuli resemble each other more than they resemble the foils.
-
-    Parameters
-    ----------
-    aa, ab, bb : ndarray
-        Mean similarities within A, between A and B, within B.
-
-    Returns
-    -------
-    ndarray
-    """
-    return aa - ab
-
-
-def categorical(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
-    """(mean_AA + mean_BB)/2 - mean_AB = D - coherence/2: within-class similarity exceeds between-class similarity.
-
-    Parameters
-    ----------
-    aa, ab, bb : ndarray
-        Mean similarities within A, between A and B, within B.
-
-    Returns
-    -------
-    ndarray
-    """
-    return (aa + bb) / 2 - ab
-
-
-def coherence(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray) -> np.ndarray:
-    """mean_AA - mean_BB: > 0 when the target is more homogeneous than the foils (study C's "categorical").
-
-    Parameters
-    ----------
-    aa, ab, bb : ndarray
-        Mean similarities within A, between A and B, within B.
-
-    Returns
-    -------
-    ndarray
-    """
-    return aa - bb
-
-
-CLASS_SCORES: dict[str, Callable] = {"discriminative": discriminative, "categorical": categorical,
-                                     "coherence": coherence}
 
 
 def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str, *, min_items: int = 5,
@@ -98,9 +50,10 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
         rows = slice(start, start + LABELLINGS_AT_ONCE)
         if alike:           # all features have the same number of pairs, so that one product gives their scores
             key = (score, sums.count[0].tobytes())
-            parts.append(over.combined(sums.total, rows, key, lambda: [each[:, 0] for each in _weights(score, *count(rows))]))
+            parts.append(over.combined(sums.total, rows, key, lambda: [
+                each[:, 0] for each in score_weights(score, *count(rows))]))
             continue
-        (a, b, c), (total, linear, q) = _weights(score, *count(rows)), over.parts(sums.total, rows)
+        (a, b, c), (total, linear, q) = score_weights(score, *count(rows)), over.parts(sums.total, rows)
         a *= total
         for each, part in ((b, linear), (c, q)):
             each *= part
@@ -121,15 +74,6 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
     """Labellings one under the other; every feature's stand together in memory."""
     return parts[0] if len(parts) == 1 else np.concatenate([part.T for part in parts], axis=1).T
-
-
-def _weights(score: str, *counts: np.ndarray) -> list[np.ndarray]:
-    """What tot, l and q count for in a class score, from the pairs within A, between A and B and within B."""
-    aa, ab, bb = (CLASS_SCORES[score](*unit) for unit in np.eye(3))
-    with np.errstate(divide="ignore"):
-        aa, ab, bb = (weight / np.where(n > 0.5, n, np.nan) if weight else np.zeros_like(n)
-                      for weight, n in zip((aa, ab, bb), counts))
-    return [aa / 4 + ab / 2 + bb / 4, (aa - bb) / 4, aa / 4 - ab / 2 + bb / 4]
 
 
 def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np.ndarray, labelled: LabelledPairs, *,
@@ -153,30 +97,18 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
 
     Returns
     -------
-    ndarray (n_labellings, n_features) float64
-        Correlation in [-1, 1]; NaN where either side does not vary.
+    ndarray (n_labellings, n_features)
+        Correlation in [-1, 1], in the precision of the sums; NaN where either side does not vary.
     """
     alike, kind = sums.alike(), sums.total.dtype
-    valid = sums.count[:1] > 0 if alike else sums.count > 0
-    n = valid.sum(axis=1)
-    if alike and (sums.count[0] == 1).all():
-        d = sums.total - sums.total.mean(axis=1, keepdims=True)
-        center = np.zeros(len(d))
-    else:
-        d = np.divide(sums.total, sums.count, out=np.zeros_like(sums.total), where=np.broadcast_to(valid, sums.total.shape))
-        center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
-        d -= center[:, None].astype(kind)
-        d *= valid
-    spread = np.einsum("fp,fp->f", d, d)
-    flat = ~((spread > 1e-12 * n * center**2) & (spread > 0))
+    valid = (sums.count[:1] if alike else sums.count) > 0
+    d, n = _standardised(sums, valid), valid.sum(axis=1)
     rows = None if sums.rows is None else (sums.rows > 0).astype(float)
-    present = valid.astype(kind) if not alike else np.broadcast_to(valid[:1].astype(kind), d.shape)
+    present = np.broadcast_to(valid.astype(kind), d.shape)
     count = _counts(sums._replace(count=present, rows=rows), pairs, labels, labelled)
     m = np.array([blocks[1, 1], blocks[1, 0], blocks[0, 0]])
     m = m - m.mean()
     parts = (m[0] + m[2]) / 4 + m[1] / 2, (m[0] - m[2]) / 4, (m[0] + m[2]) / 4 - m[1] / 2      # of tot, l and q
-    with np.errstate(divide="ignore"):
-        d *= np.where(flat, np.nan, 1 / np.sqrt(spread))[:, None].astype(kind)
     scores = []
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
@@ -197,6 +129,24 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
         found = valid_items(sums.cell_valid[gaps], pairs.item, labels)
         out[:, gaps] = np.where(found.min(axis=0) >= min_items, out[:, gaps], np.nan)
     return out
+
+
+def _standardised(sums: PairSums, valid: np.ndarray) -> np.ndarray:
+    """Means over cell pairs, of mean 0 and norm 1 over the valid ones; NaN where a feature does not vary."""
+    total = sums.total
+    if len(valid) == 1 and (sums.count[0] == 1).all():
+        d, floor = total - total.mean(axis=1, keepdims=True), 0.0
+    else:
+        d = np.divide(total, sums.count, out=np.zeros_like(total), where=np.broadcast_to(valid, total.shape))
+        n = valid.sum(axis=1)
+        center = d.sum(axis=1, dtype=np.float64) / np.maximum(n, 1)
+        d -= center[:, None].astype(total.dtype)
+        d *= valid
+        floor = 1e-12 * n * center**2
+    spread = np.einsum("fp,fp->f", d, d)
+    with np.errstate(divide="ignore"):
+        d *= np.where(spread > floor, 1 / np.sqrt(spread), np.nan)[:, None].astype(total.dtype)
+    return d
 
 
 def _counts(sums: PairSums, pairs: Pairs, labels: np.ndarray, over: LabelledPairs) -> Callable[[slice], Sums]:

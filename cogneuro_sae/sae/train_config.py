@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cogneuro_sae.config import Listed, StrictModel, load_yaml, parse, resolve
-from cogneuro_sae.config.overrides import apply_overrides
+from cogneuro_sae.config import Listed, StrictModel, beside, load_config
 
 KIND = "configs/sae"
 
@@ -102,11 +101,10 @@ def load_train_config(reference: str | Path, overrides: Sequence[str] = ()) -> T
     InputError
         The file or an override is not as the schema says; several faults come as one ManyErrors.
     """
-    path = resolve(reference, KIND)
-    document = load_yaml(path)
-    data, base = document.data, path.resolve().parent
-    if isinstance(data, dict):
-        beside = {key: data[key] for key in ("corpus", "model") if isinstance(data.get(key), str) and "/" in data[key]}
-        data = data | {key: str((base / value).resolve()) for key, value in beside.items() if (base / value).exists()}
-    data, places = apply_overrides(data, overrides, TrainConfig)
-    return parse(data, TrainConfig, where=str(path), lines=document.lines, places=places)
+    return load_config(reference, TrainConfig, kind=KIND, overrides=overrides, anchored=_anchored)
+
+
+def _anchored(data: dict, base: Path) -> dict:
+    """A corpus and a model named by a path beside the config become absolute; names stay names."""
+    named = [key for key in ("corpus", "model") if isinstance(data.get(key), str) and "/" in data[key]]
+    return data | {key: beside(data[key], base) for key in named}

@@ -9,8 +9,7 @@ from typing import Literal
 
 import pydantic
 
-from cogneuro_sae.config import Listed, OneOrMore, StrictModel, load_yaml, parse, resolve
-from cogneuro_sae.config.overrides import apply_overrides
+from cogneuro_sae.config import Listed, OneOrMore, StrictModel, beside, load_config
 from cogneuro_sae.errors import InputError
 
 KIND = "configs/search"
@@ -176,11 +175,7 @@ def load_search_config(reference: str | Path, overrides: Sequence[str] = ()) -> 
     InputError
         The file or an override is not as the schema says; several faults come as one ManyErrors.
     """
-    path = resolve(reference, KIND)
-    document = load_yaml(path)
-    data = _anchored(document.data, path.resolve().parent)
-    data, places = apply_overrides(data, overrides, SearchConfig)
-    return parse(data, SearchConfig, where=str(path), lines=document.lines, places=places)
+    return load_config(reference, SearchConfig, kind=KIND, overrides=overrides, anchored=_anchored)
 
 
 def plain_config(config: SearchConfig) -> dict:
@@ -200,17 +195,10 @@ def plain_config(config: SearchConfig) -> dict:
     return {key: value for key, value in data.items() if value not in (None, [])}
 
 
-def _anchored(data, base: Path):
+def _anchored(data: dict, base: Path) -> dict:
     """References to files beside the config become absolute paths; names stay names."""
-    if not isinstance(data, dict):
-        return data
-    data = data | {key: _path(data[key], base) for key in PATHS if key in data}
+    data = data | {key: beside(data[key], base) for key in PATHS if key in data}
     if isinstance(data.get("ensembles"), list):
-        data["ensembles"] = [item | {"folder": _path(item["folder"], base)} if isinstance(item, dict) and "folder" in item
+        data["ensembles"] = [item | {"folder": beside(item["folder"], base)} if isinstance(item, dict) and "folder" in item
                              else item for item in data["ensembles"]]
     return data
-
-
-def _path(value, base: Path):
-    usable = isinstance(value, str) and value.strip() and len(value) < 1000 and "\x00" not in value
-    return str((base / value).resolve()) if usable and (base / value).exists() else value

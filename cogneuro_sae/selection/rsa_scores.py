@@ -7,11 +7,12 @@ import numpy as np
 from cogneuro_sae.errors import InputError, unknown_name
 from cogneuro_sae.feature_map import FeatureMap
 from cogneuro_sae.rsa import pair_similarities
+from cogneuro_sae.rsa.class_scores import categorical, coherence, discriminative
 from cogneuro_sae.rsa.models import categorical_model
 from cogneuro_sae.rsa.pairs import cross_item_pairs, sum_pairs
 from cogneuro_sae.rsa.pooled import pooled_corr
 from cogneuro_sae.rsa.profiles import DistributionSource
-from cogneuro_sae.rsa.statistics import categorical, coherence, discriminative, model_statistic
+from cogneuro_sae.rsa.statistics import model_statistic
 from cogneuro_sae.selection.arrays import cell_codes, cell_means
 from cogneuro_sae.selection.names import VARIANTS
 from cogneuro_sae.selection.pairs import ClassMeans, PairTable, pair_table
