@@ -6,10 +6,11 @@ from rsa_data import Tokens, far_design, matched_design, tokens_for
 
 from cogneuro_sae.rsa import kernels, rsa_map
 from cogneuro_sae.rsa.class_means import class_means
-from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
+from cogneuro_sae.rsa.kernels import correlation_matrices
 from cogneuro_sae.rsa.labelled_sums import LabelledPairs
 from cogneuro_sae.rsa.pairs import PairSums, cross_item_pairs, grouped_sum
 from cogneuro_sae.rsa.pooled_classes import PooledClasses
+from cogneuro_sae.rsa.profile_layout import ProfileLayout
 from cogneuro_sae.rsa.statistics import class_statistic, valid_items
 
 ITEM = np.repeat(np.arange(7), 2)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cogneuro_sae.rsa.kernels import Correlations, ProfileLayout, correlation_matrices
+from cogneuro_sae.rsa.kernels import correlation_matrices
 from cogneuro_sae.rsa.pairs import Pairs, PairSums, grouped_sum
+from cogneuro_sae.rsa.profile_layout import ProfileLayout
 
 SAME = 4e-7   # spread of single-precision values, as a share of their mean, that rounding alone gives
 

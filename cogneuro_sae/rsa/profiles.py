@@ -12,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from cogneuro_sae.rsa.kernels import ProfileLayout, correlation_matrices
+from cogneuro_sae.rsa.kernels import correlation_matrices
+from cogneuro_sae.rsa.profile_layout import ProfileLayout
 
 QUANTILES = 8
 
