@@ -134,14 +134,16 @@ def correlation_matrices(block: np.ndarray, layout: ProfileLayout, groups: Seque
 
 
 def _turned(block: np.ndarray, columns: np.ndarray, layout: ProfileLayout) -> np.ndarray:
-    """Some features' values one feature after another, (n_columns, n_tokens), moved tile by tile."""
+    """Some features' values one feature after another, (n_columns, n_tokens or one more), moved tile by tile."""
     every = len(columns) == block.shape[1]
-    out = layout.room("packed", (len(columns), len(block)), dtype=block.dtype if block.dtype == np.float64 else np.float32)
+    shape = (len(columns), len(block) + (not layout.full))             # unequal lengths are filled up with a last 0
+    out = layout.room("packed", shape, dtype=block.dtype if block.dtype == np.float64 else np.float32)
+    out[:, len(block):] = 0
     for start in range(0, len(columns), TILE[1]):
         some = columns[start:start + TILE[1]]
         for low in range(0, len(block), TILE[0]):
             tile = block[low:low + TILE[0], some[0]:some[-1] + 1] if every else block[low:low + TILE[0]][:, some]
-            out[start:start + TILE[1], low:low + TILE[0]] = tile.T
+            out[start:start + TILE[1], low:low + len(tile)] = tile.T
     return out
 
 
@@ -191,36 +193,47 @@ def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.nd
 
     Sums run over the tokens that each row shares with each set of tokens there is.
     """
-    import torch
-
-    rows, layout, place = part.rows[some], part.layout, torch.from_numpy(part.place[some])
-    padded = torch.from_numpy(layout.room("padded", (len(rows), layout.n * layout.width), dtype=part.packed.dtype))
-    padded.zero_().index_copy_(1, layout.place, torch.from_numpy(part.packed)[place])
-    x = torch.from_numpy(_gathered(padded.numpy(), np.arange(len(rows)), rows, layout))
-    which = torch.from_numpy(layout.which[rows])
-    active = (x != 0).double() @ layout.masks
-    x -= (x.sum(2) / torch.from_numpy(layout.n_tokens[rows]))[:, :, None]
-    x *= layout.masks.t()[which]
-    squares = x * x
-    common = layout.common[which]                                   # (f, m, n_masks)
-    sums, n = x @ layout.masks, common.clamp(min=1)
-    variance = (squares @ layout.masks).addcdiv_(sums * sums, n, value=-1)
-    ok = (variance > FLAT * squares.sum(2, keepdim=True)) & (variance > 0)
+    rows, layout, whole = part.rows[some], part.layout, part.rows.shape[1] == part.layout.n
+    which = layout.which[rows[:1] if whole else rows]                  # (1 or f, m): whole, all features have the same rows
+    x, active = _padded(part, some, whole)
+    x -= (x.sum(axis=2) / layout.n_tokens[rows])[:, :, None]
+    x *= layout.masks.T[which]
+    common, squares = layout.common[which], np.multiply(x, x, out=layout.room("squares", x.shape))
+    sums, variance, n = _over_masks(x, layout.masks), _over_masks(squares, layout.masks), np.maximum(common, 1)
+    variance -= sums * sums / n
+    ok = variance > np.maximum(FLAT * squares.sum(axis=2), 0)[:, :, None]
     ok &= (active >= layout.min_active) & (common >= max(layout.min_common, 1))
-    part.valid[some] = ok.any(2).numpy()
-    scale = torch.where(ok, variance, torch.inf).rsqrt()
-    shift = sums * scale / n.sqrt()
+    part.valid[some] = ok.any(axis=2)
+    scale = 1 / np.sqrt(np.where(ok, variance, np.inf))
     shape = (*rows.shape, rows.shape[1])
     r, size, means = (layout.room(name, shape) for name in ("r", "size", "means"))
-    np.matmul(x.numpy(), x.numpy().transpose(0, 2, 1), out=r)
+    np.matmul(x, x.transpose(0, 2, 1), out=r)
     # of the tokens that i shares with j, times that of those that j shares with i
-    kinds, of_row = layout.which[rows], np.arange(rows.size).reshape(*rows.shape, 1) * len(layout.common)
-    index = kinds[0] if rows.shape[1] == layout.n else of_row + kinds[:, None, :]
-    for out, each in ((size, scale.numpy()), (means, shift.numpy())):
-        one = np.take(each, index, axis=2, mode="clip") if index.ndim == 1 else np.take(each, index, mode="clip")
+    index = which[0] if whole else np.arange(rows.size).reshape(*rows.shape, 1) * len(layout.common) + which[:, None, :]
+    for out, each in ((size, scale), (means, sums * scale / np.sqrt(n))):
+        one = np.take(each, index, axis=2 if whole else None, mode="clip")
         np.multiply(one, one.transpose(0, 2, 1), out=out)
     r *= size
     r -= means
     valid = np.greater(size, 0, out=means)
     r *= valid
     return r, valid
+
+
+def _padded(part: Correlations, some: slice, whole: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Zero-padded profiles (f, m, width) float64, and their tokens that are not 0 within each set, (f, m, n_masks)."""
+    rows, place, layout = part.rows[some], part.place[some], part.layout
+    shape = (*rows.shape, layout.width)
+    chosen = layout.room("chosen", shape, dtype=part.packed.dtype)
+    if whole:
+        np.take(part.packed[place], layout.token[rows[0]].reshape(-1), axis=1, mode="clip", out=chosen.reshape(len(rows), -1))
+    else:
+        np.take(part.packed, place[:, None, None] * part.packed.shape[1] + layout.token[rows], mode="clip", out=chosen)
+    x = layout.room("profiles", shape)
+    x[:] = chosen
+    return x, _over_masks((chosen != 0).astype(np.float32), layout.masks.astype(np.float32))
+
+
+def _over_masks(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Sums over each set of tokens: (f, m, width) -> (f, m, n_masks)."""
+    return (values.reshape(-1, values.shape[2]) @ masks).reshape(*values.shape[:2], -1)

@@ -22,8 +22,6 @@ class ProfileLayout:
 
     def __init__(self, offsets: np.ndarray, *, anchor: np.ndarray | None = None, min_common: int = 8,
                  min_active: int = 2):
-        import torch
-
         self.offsets = np.asarray(offsets, np.int64)
         counts = np.diff(self.offsets)
         start = np.zeros(len(counts), np.int64) if anchor is None else -np.asarray(anchor, np.int64)
@@ -36,8 +34,9 @@ class ProfileLayout:
         self.full = bool(present.all())
         masks, which = np.unique(present, axis=0, return_inverse=True)
         self.which, self.n_tokens = which.reshape(-1), np.maximum(counts, 1).astype(float)
-        self.masks, self.common = torch.from_numpy(masks.T.copy()), torch.from_numpy(masks @ masks.T)
-        self.place = torch.from_numpy(row * self.width + position)
+        self.masks, self.common = masks.T.copy(), masks @ masks.T
+        self.token = np.full((self.n, self.width), len(row))        # of each position; without one, the one after the last
+        self.token[row, position] = np.arange(len(row))
         self.min_common, self.min_active = min_common, min_active
         self.kept: dict[tuple, object] = {}
 
