@@ -44,6 +44,7 @@ def run(words, capsys):
     return left.value.code, shown.out, shown.err
 
 
+@pytest.mark.slow
 def test_a_folder_is_one_aligned_table_and_the_warnings_by_file(library, capsys):
     code, out, err = run(["check", "library"], capsys)
     assert code == 0, err
@@ -87,6 +88,7 @@ def test_strict_makes_a_warning_an_error(library, capsys):
     assert run(["check", "library", "--strict"], capsys)[0] == 2
 
 
+@pytest.mark.slow
 def test_progress_is_told_when_it_takes_long(library, capsys, monkeypatch):
     assert "sets checked" not in run(["check", "library"], capsys)[2]
     monkeypatch.setattr(command, "SECONDS_BETWEEN", -1.0)
@@ -115,6 +117,7 @@ def test_the_wide_table_and_the_figure_are_whole_or_absent(library, capsys, monk
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
+@pytest.mark.slow
 def test_other_figure_formats(ending, library, capsys):
     code, out, _ = run(["check", "library/good.yaml", "--figure", f"f.{ending}"], capsys)
     assert code == 0 and Path(f"f.{ending}").read_bytes().startswith({"pdf": b"%PDF", "svg": b"<?xml"}[ending])
@@ -154,6 +157,7 @@ def test_bad_options_are_one_clear_message(words, wanted, library, capsys):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_skeleton_loads_and_only_its_size_is_warned_of(kind, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(["check", "--new", "my-own_set", "--kind", kind], capsys)

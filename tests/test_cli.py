@@ -238,6 +238,7 @@ def test_plugins_add_scores_only_when_named(tmp_path, monkeypatch, capsys):
     assert code == 2 and "absent.py" in err
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_show_a_path_gets_it_escaped(tmp_path):
     folder = tmp_path / "d\u00efr \u2603"
     folder.mkdir()

@@ -130,6 +130,7 @@ def test_a_baseline_that_scikit_learn_cannot_fit_is_a_failed_row():
     assert "empty vocabulary" in rows[0]["reason"] and rows[0]["kind"] == "baseline"
 
 
+@pytest.mark.slow
 def test_a_set_of_symbols_runs_and_is_held_against_the_baseline_that_works(tmp_path):
     path = write_case(tmp_path, units=6, items=12, config=SMALL | {
         "baselines": ["bag_of_words", "length"],

@@ -183,6 +183,7 @@ def test_null_maps_hold_their_level():
     assert hits / 200 < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 200)
 
 
+@pytest.mark.slow
 def test_default_model_features_have_positions(default_model, default_sae, achievement):
     design = achievement.design("main")
     responses = default_model.record(achievement.texts, "middle")

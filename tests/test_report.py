@@ -313,6 +313,7 @@ def test_three_concepts_stay_on_one_page(tmp_path):
 
 
 @pytest.mark.parametrize("beyond, said", [(0.0, "no evidence beyond surface form"), (0.2, "above the best surface baseline (length)")])
+@pytest.mark.slow
 def test_a_comparison_says_in_words_whether_it_exceeds_surface_form(tmp_path, beyond, said):
     page = Page(build_report(fake_compare_folder(tmp_path, beyond=beyond)).read_text("utf-8"))
     shown = " ".join(page.text)
@@ -379,6 +380,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.slow
 def test_a_damaged_comparison_gives_a_report_that_says_so_in_plain_words(tmp_path, what, capsys):
     spoil, wanted = DAMAGE[what]
     spoil(fake_compare_folder(tmp_path, beyond=0.0))

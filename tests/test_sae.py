@@ -178,6 +178,7 @@ def test_a_perfect_sae_loses_nothing(default_model):
     assert found.ce_original == pytest.approx(np.concatenate(losses).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_replacing_by_the_mean_recovers_nothing_and_worse_is_below_zero(default_model):
     responses = default_model.record(TEXTS, "middle")
     mean = responses.values[~responses.specials].mean(axis=0)
@@ -202,6 +203,7 @@ def test_special_tokens_pass_through_the_splice_unchanged(default_model):
     assert loss_recovered(sae, default_model, TEXTS).ce_zero == pytest.approx(np.concatenate(losses).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_sae_metrics_hold_every_number(default_model):
     sae, x = identity_sae(192, site="model.layers.3"), np.random.default_rng(0).normal(size=(50, 192))
     sae.firing_rate = np.r_[np.zeros(96), np.full(288, 0.5)]
