@@ -63,6 +63,18 @@ def test_weighted_sums_equal_the_same_weights_over_plain_sums(make, kept, single
                                        atol=1e-4 if single else 1e-12)
 
 
+def test_weights_that_change_from_block_to_block_do_not_pile_up():
+    """A block with one feature to test has counts of its own."""
+    rng = np.random.default_rng(5)
+    labels, pairs = free(rng), cross_item_pairs(np.arange(14), ITEM)
+    over, values = LabelledPairs(labels, pairs.cell_first, pairs.cell_second), rng.normal(size=(1, len(pairs.first)))
+    sizes = []
+    for key in range(6):
+        over.combined(values, slice(0, 40), (key,), lambda: rng.normal(size=(3, 40)))
+        sizes.append(sum(each.nbytes for each in over.kept.values()))
+    assert len(set(sizes)) == 1 and sizes[0] > 0
+
+
 def test_products_too_large_to_keep_give_the_same(monkeypatch):
     rng = np.random.default_rng(1)
     labels, pairs = free(rng), cross_item_pairs(np.arange(14), ITEM)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from cogneuro_sae import files
 from cogneuro_sae.errors import InputError, SetupError
-from cogneuro_sae.run_folder import run_log
+from cogneuro_sae.run_folder import ELSEWHERE, own_folder
 
 COMPLETION = "provenance.json"
-ELSEWHERE = "use another --out"
 
 
 def check_place(root: str | Path, *, probe: bool = True) -> None:
@@ -68,14 +67,6 @@ def results_folder(folder: Path) -> Iterator[None]:
         It cannot be written, or another process works in it.
     """
     check_place(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists()
-                                                             for name in ("config.yaml", ".lock")):
-        raise InputError(f"{folder} holds something else", do=ELSEWHERE)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"cannot be made ({error.strerror or error})", where=str(folder), do=ELSEWHERE) from error
-    with files.locked(folder), run_log(folder):
-        files.sweep(folder)
+    with own_folder(folder, ("config.yaml",)):
         (folder / COMPLETION).unlink(missing_ok=True)
         yield

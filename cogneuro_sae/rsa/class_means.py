@@ -45,7 +45,7 @@ class ClassSums:
     Parameters
     ----------
     part : Correlations
-        Of the stimuli of A, then those of B.
+        Of the stimuli of A, then those of B; or of one group, all stimuli in their order.
     y : ndarray (n_stimuli,) of 0 and 1
         1 for A.
     item : ndarray (n_stimuli,) int64

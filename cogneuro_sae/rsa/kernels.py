@@ -201,7 +201,7 @@ def _unequal_lengths(part: Correlations, some: slice) -> tuple[np.ndarray, np.nd
     common, squares = layout.common[which], np.multiply(x, x, out=layout.room("squares", x.shape))
     sums, variance, n = _over_masks(x, layout.masks), _over_masks(squares, layout.masks), np.maximum(common, 1)
     variance -= sums * sums / n
-    ok = variance > np.maximum(FLAT * squares.sum(axis=2), 0)[:, :, None]
+    ok = variance > FLAT * squares.sum(axis=2)[:, :, None]
     ok &= (active >= layout.min_active) & (common >= max(layout.min_common, 1))
     part.valid[some] = ok.any(axis=2)
     scale = 1 / np.sqrt(np.where(ok, variance, np.inf))

@@ -57,6 +57,7 @@ class LabelledPairs:
         self.first, self.second = first, second
         self.incidence = np.zeros((len(first), len(place)))             # of pairs and units, with the cells' signs
         self.kept: dict[tuple, np.ndarray] = {}
+        self.key: tuple | None = None                                   # of the weights kept
         self.single = len(labels) * len(self.edges) > LARGE
         every = np.arange(len(first))
         np.add.at(self.incidence, (every, unit[first]), own[first])
@@ -114,8 +115,8 @@ class LabelledPairs:
             Values of the pairs.
         rows : slice
             Labellings.
-        key : str
-            Names the weights: the product of labels and weights is kept under it.
+        key : tuple
+            Names the weights: the product of labels and weights is kept until another key comes.
         weights : callable
             -> a, b, c, each (n_labellings,) float64.
 
@@ -125,7 +126,9 @@ class LabelledPairs:
             float32 if the values are and there is enough of them, else float64.
         """
         kind = np.float32 if self.single and values.dtype == np.float32 else np.float64
-        of_pair = self._kept((rows.start, rows.stop, kind, key), lambda: self._weighted(rows, kind, *weights()))
+        if self.key != key:             # weights that differ from block to block must not pile up
+            self.key, self.kept = key, {each: made for each, made in self.kept.items() if each[-1] != "weighted"}
+        of_pair = self._kept((rows.start, rows.stop, kind, "weighted"), lambda: self._weighted(rows, kind, *weights()))
         if self.joined:
             values = np.concatenate([self._joined(values), self._linear(values), values.sum(axis=1, keepdims=True)],
                                     axis=1)

@@ -45,7 +45,7 @@ def class_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, score: str
     n_features, sums = len(sums.total), sums if every else sums.some(open_)
     parts = []
     over = LabelledPairs(labels, pairs.cell_first, pairs.cell_second) if labelled is None else labelled
-    alike, count = sums.alike(), _counts(sums, pairs, labels, over)
+    alike, count = sums.alike() and not sums.gaps.any(), _counts(sums, pairs, labels, over)
     for start in range(0, len(labels), LABELLINGS_AT_ONCE):
         rows = slice(start, start + LABELLINGS_AT_ONCE)
         if alike:           # all features have the same number of pairs, so that one product gives their scores
@@ -100,7 +100,7 @@ def block_statistic(sums: PairSums, pairs: Pairs, labels: np.ndarray, blocks: np
     ndarray (n_labellings, n_features)
         Correlation in [-1, 1], in the precision of the sums; NaN where either side does not vary.
     """
-    alike, kind = sums.alike(), sums.total.dtype
+    alike, kind = sums.alike() and not sums.gaps.any(), sums.total.dtype
     valid = (sums.count[:1] if alike else sums.count) > 0
     d, n = _standardised(sums, valid), valid.sum(axis=1)
     rows = None if sums.rows is None else (sums.rows > 0).astype(float)
